@@ -1,0 +1,28 @@
+"""The command line. What a command needs is imported when it runs, so that a pinpad is on its port at once."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from smartsale_emu.cli.parser import build_parser
+from smartsale_emu.errors import SetupError
+
+SETUP_FAILED = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status. A setup that cannot work is one line and status 2."""
+    args = build_parser().parse_args(argv)
+    try:
+        command = import_module(f"smartsale_emu.cli.{args.command}")
+        status: int = command.run(args)
+    except SetupError as error:
+        print(f"smartsale-emu: {error}", file=sys.stderr)
+        return SETUP_FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return status

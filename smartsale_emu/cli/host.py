@@ -1,0 +1,73 @@
+"""``host``: the mock bank as a server."""
+
+import argparse
+import asyncio
+from contextlib import ExitStack
+from datetime import datetime
+
+from smartsale_emu.cli.signals import on_stop_signal
+from smartsale_emu.errors import PortError
+from smartsale_emu.host.session import Exchange
+from smartsale_emu.host.shown import shown_answer, shown_request
+from smartsale_emu.runtime.assembly import build_bank, load_bank_profile, load_keys
+from smartsale_emu.runtime.host_server import HostServer
+from smartsale_emu.runtime.ledger_file import open_ledger
+from smartsale_emu.runtime.ports import TcpAddress, parse_tcp, split_url
+from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
+from smartsale_emu.runtime.trace_file import TraceFile
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until stopped; status 0 then."""
+    with ExitStack() as stack:
+        address = _address(args.listen)
+        state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir("bank"))
+        trace = stack.enter_context(TraceFile(args.trace)) if args.trace else None
+        ledger = stack.enter_context(open_ledger(state.ledger))
+        parts = build_bank(load_bank_profile(args.bank_profile), ledger, load_keys())
+
+        def watch(exchange: Exchange) -> None:
+            if trace:
+                trace.write(_record(exchange))
+            if not args.headless:
+                print(_line(exchange), flush=True)
+
+        server = HostServer(address, parts.connect, watch=watch)
+        asyncio.run(_serve(server, headless=args.headless, state=str(state.path)))
+    return 0
+
+
+async def _serve(server: HostServer, *, headless: bool, state: str) -> None:
+    on_stop_signal(server.stop)
+
+    def ready(name: str) -> None:
+        text = f"READY port={name}" if headless else f"The bank listens on {name}, its ledger is in {state}. Ctrl-C ends it."
+        print(text, flush=True)
+
+    await server.run(ready)
+
+
+def _address(url: str) -> TcpAddress:
+    scheme, rest = split_url(url)
+    if scheme != "tcp":
+        raise PortError(f"--listen {url!r}: a bank listens on tcp:HOST:PORT")
+    return parse_tcp(rest)
+
+
+def _record(exchange: Exchange) -> dict[str, object]:
+    record: dict[str, object] = {"time": datetime.now().isoformat(timespec="milliseconds"), "kind": "host"}
+    if exchange.request:
+        record["request"] = shown_request(exchange.request)
+    if exchange.answer:
+        record["answer"] = shown_answer(exchange.answer)
+    return {**record, "because": exchange.because}
+
+
+def _line(exchange: Exchange) -> str:
+    stamp = datetime.now().strftime("%H:%M:%S")
+    if exchange.request is None or exchange.answer is None:
+        return f"{stamp}  a message that could not be read: {exchange.because}"
+    request, answer = exchange.request, exchange.answer
+    card = request.card.masked if request.card else "-"
+    amount = f"{request.amount / 100:.2f}" if request.amount else "-"
+    return f"{stamp}  {request.step:<9} STAN {request.stan:06d} {card:<19} {amount:>12} -> {answer.response_code}  {exchange.because}"

@@ -1,0 +1,189 @@
+"""The commands and their options."""
+
+import argparse
+import sys
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from smartsale_emu import __version__
+from smartsale_emu.units import MAX_AMOUNT, CurrencyCode, MinorUnits
+
+DEFAULT_PORT = "tcp:127.0.0.1:0" if sys.platform == "win32" else "pty:"
+PORT_HELP = "where the pinpad is: a device (/dev/pts/5, COM9), serial:DEVICE[?baud=115200] or tcp:HOST:PORT"
+
+DESCRIPTION = """\
+A bank pinpad in software. It speaks the SA protocol to a cash register on a virtual or real serial port or over
+TCP, and ISO 8583 to a mock bank that comes with it. A first sale:
+
+  smartsale-emu run --card mir-chip --pin 1234      in one window; it prints its port
+  smartsale-emu register sale 12.00 --port PORT     in another
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="smartsale-emu", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"smartsale-emu {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_register(commands)
+    _add_demo(commands)
+    _add_decode(commands)
+    _add_host(commands)
+    _add_ledger(commands)
+    return parser
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser(
+        "run",
+        help="the pinpad in the foreground",
+        description="Run the pinpad: its screen, its keys, the line decoded live. Without --card the customer is you.",
+    )
+    run.add_argument(
+        "--port",
+        default=DEFAULT_PORT,
+        metavar="URL",
+        help="pty:[LINK], serial:DEVICE[?baud=115200] or tcp:HOST:PORT, 0 for any free port (default: %(default)s)",
+    )
+    people = run.add_argument_group("the customer")
+    people.add_argument("--card", metavar="NAME", help="a test card that presents itself when asked for")
+    people.add_argument("--pin", metavar="DIGITS", type=_pin, help="the PIN that is typed when asked for")
+    people.add_argument("--card-delay", metavar="S", type=_seconds, default=500, help="before the card (default: 0.5)")
+    people.add_argument("--pin-delay", metavar="S", type=_seconds, default=1500, help="before the PIN (default: 1.5)")
+    people.add_argument("--wrong-pins", metavar="N", type=_count, default=0, help="wrong tries before the right one")
+    people.add_argument("--cancel-at", choices=["card", "pin"], help="press cancel at that prompt")
+    bank = run.add_argument_group("the bank")
+    bank.add_argument("--host", metavar="URL", help="tcp:HOST:PORT of a bank (default: the mock bank in this process)")
+    bank.add_argument("--bank-profile", metavar="NAME", default="generic-ascii", help="by name or file (default: %(default)s)")
+    pinpad = run.add_argument_group("the pinpad")
+    pinpad.add_argument("--state", metavar="DIR", type=Path, help="memory and ledger (default: one kept per user)")
+    pinpad.add_argument("--terminal-profile", metavar="NAME", default="unipos-2023", help="by name or file (default: %(default)s)")
+    pinpad.add_argument("--trace", metavar="FILE", type=Path, help="append everything that happens as JSON lines")
+    pinpad.add_argument("--speed", metavar="X", type=_speed, default=1.0, help="the pinpad's clock runs X times as fast; all its timers, the line's too")
+    pinpad.add_argument("--headless", action="store_true", help="no screen; first line READY port=…; ends at SIGTERM")
+
+
+def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    register = commands.add_parser(
+        "register",
+        help="a small cash register, to try a pinpad",
+        description="Send one request and print the answer by field names, with the receipt. Status 0 only for 39 = 1.",
+    )
+    operations = register.add_subparsers(dest="operation", metavar="OPERATION", required=True)
+    sale = operations.add_parser("sale", help="operation 1: pay", description="Operation 1: a sale.")
+    sale.add_argument("amount", type=_amount, metavar="AMOUNT", help="in roubles, e.g. 12.00")
+    test = operations.add_parser("test", help="operation 26: link test", description="Operation 26: is the bank there?")
+    reversal = operations.add_parser(
+        "reversal", help="operation 53: emergency reversal", description="Operation 53: undo the last operation."
+    )
+    reversal.add_argument("amount", type=_amount, nargs="?", metavar="AMOUNT", help="of the operation to undo, if known")
+    for operation in (sale, test, reversal):
+        operation.add_argument("--port", required=True, metavar="PORT", help=PORT_HELP)
+        operation.add_argument("--terminal-id", default="", metavar="ID", help="field 27 (default: not sent)")
+        operation.add_argument("--timeout", type=_seconds, default=180_000, metavar="S", help="for the whole operation (default: 180)")
+        operation.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    for operation in (sale, reversal):
+        operation.add_argument("--currency", type=_currency, default="643", metavar="CODE", help="field 4 (default: 643)")
+    sale.add_argument("--ern", type=_ern, metavar="N", help="field 26, 0 to 999999 (default: not sent)")
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="pinpad, bank and register in one go, told step by step",
+        description="An approved sale, a decline, and a lost answer with its emergency reversal, on virtual time.",
+    )
+    demo.add_argument("--frames", action="store_true", help="show every frame on the line")
+
+
+def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    decode = commands.add_parser(
+        "decode",
+        help="frames into fields",
+        description="Decode frames of the SA protocol; what is damaged is explained. Spaces, colons and 0x are skipped.",
+    )
+    decode.add_argument("hex", nargs="*", metavar="HEX", help="bytes in hexadecimal (default: read from standard input)")
+    decode.add_argument("--json", action="store_true", help="one JSON object instead of text")
+
+
+def _add_host(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    host = commands.add_parser(
+        "host",
+        help="the mock bank as a server",
+        description="Run the mock bank: ISO 8583 over TCP with a two-byte length; accounts of the test cards.",
+    )
+    host.add_argument("--listen", default="tcp:127.0.0.1:0", metavar="URL", help="tcp:HOST:PORT (default: %(default)s)")
+    host.add_argument("--state", metavar="DIR", type=Path, help="its ledger (default: one kept per user)")
+    host.add_argument("--bank-profile", metavar="NAME", default="generic-ascii", help="by name or file (default: %(default)s)")
+    host.add_argument("--trace", metavar="FILE", type=Path, help="append every exchange as JSON lines")
+    host.add_argument("--headless", action="store_true", help="no output but the first line READY port=…; ends at SIGTERM")
+
+
+def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    ledger = commands.add_parser(
+        "ledger",
+        help="what bank and pinpad remember, and whether they agree",
+        description="Compare the pinpad's memory with the bank's ledger. Status 0 when they agree, 1 when not.",
+    )
+    ledger.add_argument("--state", type=Path, required=True, metavar="DIR", help="the pinpad's state directory")
+    ledger.add_argument("--bank-state", type=Path, metavar="DIR", help="the bank's, if it ran as a server of its own")
+    ledger.add_argument("--json", action="store_true", help="one JSON object instead of text")
+
+
+def _amount(text: str) -> MinorUnits:
+    try:
+        kopecks = Decimal(text.replace(",", ".")) * 100
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount such as 12.00") from None
+    if not kopecks.is_finite() or kopecks != int(kopecks) or not 0 < kopecks <= MAX_AMOUNT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount from 0.01 to 9999999999.99")
+    return MinorUnits(int(kopecks))
+
+
+def _pin(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and 4 <= len(text) <= 12):
+        raise argparse.ArgumentTypeError("a PIN has 4 to 12 digits")
+    return text
+
+
+def _currency(text: str) -> CurrencyCode:
+    if not (text.isascii() and text.isdigit() and len(text) == 3):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a numeric currency code such as 643")
+    return CurrencyCode(text)
+
+
+def _ern(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 999999")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 2):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a small number")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    """Seconds on the command line, milliseconds inside."""
+    number = _number(text)
+    if not 0 <= number <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 3600")
+    return int(number * 1000)
+
+
+def _speed(text: str) -> float:
+    number = _number(text)
+    if not 0.01 <= number <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed from 0.01 to 1000")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None

@@ -1,0 +1,128 @@
+"""``run``: the pinpad in the foreground, or headless."""
+
+import argparse
+import asyncio
+from contextlib import ExitStack
+from datetime import datetime
+
+from smartsale_emu.cli.signals import on_stop_signal
+from smartsale_emu.emulator import Effect, Trace
+from smartsale_emu.errors import PortError
+from smartsale_emu.host.session import Exchange
+from smartsale_emu.payment.cardholder import Cardholder, Prompt
+from smartsale_emu.runtime.assembly import (
+    build_bank,
+    build_emulator,
+    load_bank_profile,
+    load_card,
+    load_keys,
+    load_terminal_profile,
+)
+from smartsale_emu.runtime.bank_link import BankLink, EmbeddedBank, TcpBank
+from smartsale_emu.runtime.driver import Clock, Driver, Watcher
+from smartsale_emu.runtime.ledger_file import open_ledger
+from smartsale_emu.runtime.memory_file import MemoryFile
+from smartsale_emu.runtime.ports import TcpAddress, open_port, parse_tcp, split_url
+from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
+from smartsale_emu.runtime.trace_file import TraceFile
+from smartsale_emu.security.keys import KeyRing
+from smartsale_emu.security.masking import Secret
+from smartsale_emu.units import Millis, calendar
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the pinpad until it is stopped; status 0 then."""
+    with ExitStack() as stack:
+        clock, epoch = Clock(args.speed), datetime.now()
+        state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir())
+        watchers: list[Watcher] = []
+        if args.trace:
+            watchers.append(FileTrace(stack.enter_context(TraceFile(args.trace)), epoch))
+        keys = load_keys()
+        memory = MemoryFile(state.memory)
+        bank_profile = load_bank_profile(args.bank_profile)
+        emulator = build_emulator(
+            load_terminal_profile(args.terminal_profile),
+            bank_profile,
+            keys,
+            memory_text=memory.load(),
+            memory_origin=state.memory,
+            epoch=epoch,
+            traced=bool(args.trace) or not args.headless,
+        )
+        cardholder = _cardholder(args)
+        port = open_port(args.port, default_link=state.port)
+        if args.host:
+            bank: BankLink = TcpBank(_host_address(args.host))
+        else:
+            bank = _embedded(args, state, keys, stack, watchers, clock, epoch)
+        if args.headless:
+            driver = Driver(
+                emulator, port, bank, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers)
+            )
+            asyncio.run(_serve(driver))
+            return 0
+        from smartsale_emu.cli.screen import Screen
+
+        screen = Screen(args, state.path, cardholder, epoch)
+        watchers.append(screen)
+        driver = Driver(emulator, port, bank, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers))
+        asyncio.run(screen.serve(driver))
+    return 0
+
+
+async def _serve(driver: Driver) -> None:
+    on_stop_signal(driver.stop)
+    await driver.run(lambda name: print(f"READY port={name}", flush=True))
+
+
+def _cardholder(args: argparse.Namespace) -> Cardholder:
+    return Cardholder(
+        card=load_card(args.card).card if args.card else None,
+        pin=Secret(args.pin) if args.pin else None,
+        card_after=Millis(args.card_delay),
+        pin_after=Millis(args.pin_delay),
+        wrong_pins=args.wrong_pins,
+        cancels_at=Prompt(args.cancel_at) if args.cancel_at else None,
+    )
+
+
+def _host_address(url: str) -> TcpAddress:
+    scheme, rest = split_url(url)
+    if scheme != "tcp":
+        raise PortError(f"--host {url!r}: a bank is reached over tcp:HOST:PORT")
+    return parse_tcp(rest)
+
+
+def _embedded(
+    args: argparse.Namespace,
+    state: StateDir,
+    keys: KeyRing,
+    stack: ExitStack,
+    watchers: list[Watcher],
+    clock: Clock,
+    epoch: datetime,
+) -> EmbeddedBank:
+    ledger = stack.enter_context(open_ledger(state.ledger))
+    parts = build_bank(load_bank_profile(args.bank_profile), ledger, keys)
+
+    def watch(exchange: Exchange) -> None:
+        for watcher in watchers:
+            watcher.see(Trace("host", exchange.because), clock.now())
+
+    return EmbeddedBank(parts.connect, today=lambda: calendar(epoch, clock.now()), watch=watch)
+
+
+class FileTrace:
+    """The trace as JSON lines: one per frame, message, state change, bank message and decision."""
+
+    def __init__(self, file: TraceFile, epoch: datetime) -> None:
+        self._file, self._epoch = file, epoch
+
+    def see(self, effect: Effect, now: Millis) -> None:
+        """Write a Trace effect down; others are told by the traces beside them."""
+        if isinstance(effect, Trace):
+            stamp = {"time": f"{calendar(self._epoch, now).isoformat()}.{now % 1000:03d}", "ms": now}
+            self._file.write({**stamp, "kind": effect.kind, **effect.details, "because": effect.because})
+
+

@@ -1,0 +1,176 @@
+"""The pinpad as a person sees it: the line decoded above, its screen and keys below."""
+
+import argparse
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from smartsale_emu.cli.keyboard import keys
+from smartsale_emu.cli.signals import on_stop_signal
+from smartsale_emu.emulator import Effect, Trace
+from smartsale_emu.payment.card import Card
+from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.runtime.assembly import load_cards
+from smartsale_emu.runtime.driver import Driver
+from smartsale_emu.security.masking import Secret
+from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, ReadCard
+from smartsale_emu.terminal.events import CancelPressed, CardPresented, PinEntered
+from smartsale_emu.units import Millis
+
+RECEIPT_FIELD = 90
+CANCEL_KEYS = ("\x1b", "x")
+ENTER_KEYS = ("\r", "\n")
+ERASE_KEYS = ("\x7f", "\b")
+STYLES = {
+    "message": "bold",
+    "frame": "dim",
+    "line": "dim",
+    "state": "cyan",
+    "decision": "yellow",
+    "ignored": "dim yellow",
+    "bank": "magenta",
+    "host": "dim magenta",
+    "hands": "green",
+}
+
+
+class Screen:
+    """Watches a driver and gives it hands."""
+
+    def __init__(self, args: argparse.Namespace, state: Path, cardholder: Cardholder, epoch: datetime) -> None:
+        self._console = Console(highlight=False)
+        self._args, self._state_dir, self._cardholder, self._epoch = args, state, cardholder, epoch
+        self._cards: dict[str, Card] = {
+            chr(ord("a") + place): card.card for place, card in enumerate(load_cards().values())
+        }
+        self._driver: Driver | None = None
+        self._live: Live | None = None
+        self._port, self._text, self._asks = "", "", ""
+        self._pin: list[str] = []
+
+    async def serve(self, driver: Driver) -> None:
+        """Run the driver with this screen until it is stopped."""
+        self._driver = driver
+        on_stop_signal(driver.stop)
+        interactive = self._console.is_terminal
+        self._live = Live(console=self._console, auto_refresh=False, transient=True) if interactive else None
+        with keys(self._press), self._live or nullcontext():
+            await driver.run(self._ready)
+
+    def _ready(self, port: str) -> None:
+        self._port = port
+        say = self._console.print
+        say(f"The pinpad is on [bold]{port}[/]  (memory in {self._state_dir})", soft_wrap=True)
+        say(f"In another window:  smartsale-emu register sale 12.00 --port {port}", soft_wrap=True)
+        say(_readiness(self._cardholder), soft_wrap=True)
+        self._refresh()
+
+    # --- what is seen ------------------------------------------------------------------------------------
+
+    def see(self, effect: Effect, now: Millis) -> None:
+        """Show one effect."""
+        match effect:
+            case Display(text):
+                self._text = text
+            case ReadCard():
+                self._asks = "card"
+            case EnterPin():
+                self._asks, self._pin = "pin", []
+            case HandsOff():
+                self._asks, self._pin = "", []
+            case Trace():
+                self._console.print(self._trace_line(effect, now), soft_wrap=True)
+                if effect.kind != "state":
+                    return
+            case _:
+                return
+        self._refresh()
+
+    def _trace_line(self, trace: Trace, now: Millis) -> Text:
+        stamp = (self._epoch + timedelta(milliseconds=now)).strftime("%H:%M:%S.%f")[:-3]
+        line = Text(f"{stamp}  {trace.kind:<9}", style=STYLES.get(trace.kind, ""))
+        return line.append(_told(trace))
+
+    def _refresh(self) -> None:
+        if self._live and self._port:
+            self._live.update(self._panel(), refresh=True)
+
+    def _panel(self) -> RenderableType:
+        lines = self._text.split("\n") + (["*" * len(self._pin)] if self._asks == "pin" else [])
+        glass = Panel(Text("\n".join(lines), justify="center"), width=40, style="black on green")
+        state = self._driver.emulator.state if self._driver else ""
+        return Panel(
+            Group(glass, Text(f"state: {state}   port: {self._port}", style="dim"), self._keys()),
+            title="pinpad",
+            expand=False,
+        )
+
+    def _keys(self) -> RenderableType:
+        if self._asks == "card":
+            table = Table.grid(padding=(0, 2))
+            cells = [f"[bold]{key}[/] {card.name}" for key, card in self._cards.items()]
+            for start in range(0, len(cells), 3):
+                table.add_row(*cells[start : start + 3])
+            return Group(Text("Present a card (Esc cancels):"), table)
+        if self._asks == "pin":
+            return Text("Type the PIN, then Enter (Backspace erases, Esc cancels)")
+        return Text("Waiting for the register. q ends the pinpad.")
+
+    # --- hands -------------------------------------------------------------------------------------------
+
+    def _press(self, key: str) -> None:
+        driver = self._driver
+        if driver is None:
+            return
+        if key in CANCEL_KEYS:
+            driver.tell(CancelPressed())
+        elif self._asks == "pin":
+            self._pin_key(driver, key)
+        elif self._asks == "card" and key in self._cards:
+            driver.tell(CardPresented(self._cards[key]))
+        elif key == "q":
+            driver.stop()
+        self._refresh()
+
+    def _pin_key(self, driver: Driver, key: str) -> None:
+        if key.isascii() and key.isdigit() and len(self._pin) < 12:
+            self._pin.append(key)
+        elif key in ERASE_KEYS and self._pin:
+            self._pin.pop()
+        elif key in ENTER_KEYS and len(self._pin) >= 4:
+            pin, self._pin = Secret("".join(self._pin)), []
+            driver.tell(PinEntered(pin))
+
+
+def _readiness(cardholder: Cardholder) -> str:
+    if cardholder.card is None:
+        return "The customer is you: keys to present a card appear when the register asks for money."
+    pin = "and its PIN is typed" if cardholder.pin else "and its PIN is typed by you"
+    return f"The card [bold]{cardholder.card.name}[/] is ready: it presents itself when asked for, {pin}."
+
+
+def _told(trace: Trace) -> str:
+    details = trace.details
+    if trace.kind == "message":
+        arrow = "register → pinpad" if details["direction"] == "in" else "pinpad → register"
+        return f"{arrow}  {_fields(details['fields'])}"
+    if trace.kind == "state":
+        return f"{details['from']} → {details['to']}: {trace.because}"
+    if trace.kind == "frame":
+        return f"{details['unit']} {details['bytes']} bytes: {trace.because}"
+    shown = "  ".join(f"{name}={value}" for name, value in details.items())
+    return f"{trace.because}  {shown}".rstrip()
+
+
+def _fields(fields: object) -> str:
+    if not isinstance(fields, list):
+        return ""
+    return "  ".join(
+        f"{name}=‹receipt›" if number == RECEIPT_FIELD else f"{name}={value}" for number, name, value in fields
+    )

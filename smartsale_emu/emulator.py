@@ -1,0 +1,402 @@
+"""The public core: a pinpad on a line, in front of a bank. Bytes and events in, effects out; no I/O, no clock.
+
+Whoever drives it (a port, a scenario on virtual time) calls one of three doors with the time, carries out the
+effects in their order, and arms one timer for ``next_deadline``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import assert_never
+
+from smartsale_emu.errors import DialectError
+from smartsale_emu.host.dialect import Dialect
+from smartsale_emu.host.framing import StreamDecoder, frame
+from smartsale_emu.host.shown import shown_answer, shown_request
+from smartsale_emu.payment.authorization import AuthorizationRequest
+from smartsale_emu.sa.codes import CommandMode, OperationCode
+from smartsale_emu.sa.events import (
+    Admission,
+    Delivered,
+    GaveUp,
+    LinkEvent,
+    LinkTiming,
+    Noted,
+    PeerEot,
+    Received,
+    Refused,
+    Started,
+    Transmit,
+)
+from smartsale_emu.sa.fields import display
+from smartsale_emu.sa.framing import Control
+from smartsale_emu.sa.link import Link
+from smartsale_emu.sa.tlv import Message
+from smartsale_emu.terminal.effects import (
+    Answer,
+    CallBank,
+    Display,
+    EnterPin,
+    HandsOff,
+    HangUp,
+    Note,
+    ReadCard,
+    Remember,
+    TerminalEffect,
+    Wait,
+)
+from smartsale_emu.terminal.events import (
+    AnswerFate,
+    BankAsked,
+    BankFailed,
+    BankReplied,
+    BankUnreachable,
+    FinalFate,
+    HandEvent,
+    PoweredOn,
+    RegisterLeft,
+    RequestReceived,
+    TerminalEvent,
+)
+from smartsale_emu.terminal.memory import Memory, Safe
+from smartsale_emu.terminal.profile import Busy, TerminalProfile
+from smartsale_emu.terminal.table import State
+from smartsale_emu.terminal.terminal import Terminal
+from smartsale_emu.units import Millis, calendar, later
+
+WAIT_MESSAGE = Message.of({25: int(OperationCode.WAIT)})
+WAIT_TOKEN, FINAL_TOKEN = "wait", "final"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLine:
+    """Write these bytes to the line, in one go."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FlushLine:
+    """Drop what the register has not read yet, so that its next session reads nothing stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHost:
+    """Connect to the bank and send these bytes (length included); tell ``BankAsked`` before the first leaves."""
+
+    call: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One line of the trace: ``kind`` frame, message, line, state, decision, ignored, bank or hands."""
+
+    kind: str
+    because: str
+    details: dict[str, object] = field(default_factory=dict)
+
+
+Effect = WriteLine | FlushLine | CallHost | HangUp | Remember | Display | ReadCard | EnterPin | HandsOff | Trace
+
+
+@dataclass(frozen=True, slots=True)
+class LineOpened:
+    """A register opened the line: everything on it is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineClosed:
+    """The register closed the line."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostBytes:
+    """Bytes from the bank, in any slicing."""
+
+    call: int
+    data: bytes
+
+
+Event = HandEvent | PoweredOn | LineOpened | LineClosed | BankAsked | BankUnreachable | BankFailed | HostBytes
+
+
+@dataclass(slots=True)
+class _Call:
+    """The open call to the bank."""
+
+    number: int
+    request: AuthorizationRequest
+    decoder: StreamDecoder
+
+
+class Emulator:
+    """A pinpad. ``epoch``: the local date and time of ``now`` = 0; ``traced``: whether to make Trace effects."""
+
+    def __init__(
+        self,
+        profile: TerminalProfile,
+        dialect: Dialect,
+        memory: Memory,
+        safe: Safe,
+        *,
+        epoch: datetime,
+        traced: bool = False,
+    ) -> None:
+        line = profile.line
+        self._link = Link(
+            LinkTiming(
+                ack_timeout=line.ack_timeout,
+                inter_byte=line.inter_byte,
+                sends=line.sends,
+                block_size=line.block_size,
+                max_frame=line.max_frame,
+            ),
+            admit=self._admit,
+        )
+        self._terminal = Terminal(profile, memory, safe, epoch)
+        self._dialect, self._epoch, self._traced = dialect, epoch, traced
+        self._call: _Call | None = None
+        self._serving: bytes | None = None  # the wire bytes of the request that is being served
+        self._final_left = False
+        self._next_wait: Millis | None = None
+        self._out: list[Effect] = []
+
+    # --- what can be seen --------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The terminal's state."""
+        return self._terminal.state
+
+    @property
+    def memory(self) -> Memory:
+        """What the pinpad remembers."""
+        return self._terminal.memory
+
+    @property
+    def serving(self) -> bool:
+        """True while a register's request is being served."""
+        return self._serving is not None
+
+    # --- the three doors ---------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: Millis) -> list[Effect]:
+        """Take bytes from the line, in any slicing."""
+        if self._serving is None:
+            self._out.append(FlushLine())
+        self._from_link(self._link.receive(data, now), now)
+        return self._effects()
+
+    def handle(self, event: Event, now: Millis) -> list[Effect]:
+        """Take an event: hands, bank, the line's coming and going, power."""
+        match event:
+            case LineOpened():
+                self._line_is_new("the register opened the line", now)
+            case LineClosed(because):
+                self._line_is_new(because, now)
+            case HostBytes(call, data):
+                self._host_bytes(call, data, now)
+            case BankAsked() | BankUnreachable() | BankFailed():
+                self._trace("bank", getattr(event, "because", "the first byte left"), call=event.call)
+                self._tell(event, now)
+            case _:
+                self._trace("hands", type(event).__name__)
+                self._tell(event, now)
+        return self._effects()
+
+    def tick(self, now: Millis) -> list[Effect]:
+        """Let time pass."""
+        self._from_link(self._link.tick(now), now)
+        self._from_terminal(self._terminal.tick(now), now)
+        if self._next_wait is not None and now >= self._next_wait:
+            self._next_wait = later(now, self._terminal.profile.timers.wait_period)
+            if self._link.idle:
+                self._from_link(self._link.send(WAIT_MESSAGE, now, WAIT_TOKEN), now)
+        return self._effects()
+
+    def next_deadline(self) -> Millis | None:
+        """Return the moment at which ``tick`` has something to do, or None."""
+        moments = (self._link.next_deadline(), self._terminal.next_deadline(), self._next_wait)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _effects(self) -> list[Effect]:
+        effects, self._out = self._out, []
+        return effects
+
+    # --- the line ----------------------------------------------------------------------------------------
+
+    def _from_link(self, events: Iterable[LinkEvent], now: Millis) -> None:
+        for event in events:
+            match event:
+                case Transmit(data, because):
+                    if data == Control.EOT.wire:
+                        self._out.append(FlushLine())
+                    self._out.append(WriteLine(data))
+                    self._trace_bytes(data, because)
+                case Received(message, wire):
+                    self._message(message, wire, now)
+                case Started(token):
+                    self._final_left = self._final_left or token == FINAL_TOKEN
+                case Delivered(token):
+                    if token == FINAL_TOKEN and self.serving:
+                        self._tell(AnswerFate(FinalFate.ACKED), now)
+                case Refused(token, copy, last_block):
+                    self._refused(token == FINAL_TOKEN, copy > 1 and last_block, now)
+                case GaveUp(token, because):
+                    self._gave_up(token == FINAL_TOKEN, because, now)
+                case PeerEot():
+                    self._register_left("EOT from the register", now)
+                case Noted(kind, detail):
+                    self._trace("line", detail, what=kind.value)
+                case _:
+                    assert_never(event)
+
+    def _refused(self, final: bool, repeat: bool, now: Millis) -> None:  # noqa: FBT001
+        if not self.serving:
+            return
+        if final:
+            self._tell(AnswerFate(FinalFate.EOT_TO_REPEAT if repeat else FinalFate.EOT_TO_FIRST), now)
+        else:
+            self._register_left("EOT in answer to a wait frame", now)
+
+    def _gave_up(self, final: bool, because: str, now: Millis) -> None:  # noqa: FBT001
+        """The link has sent EOT: what is unread was dropped before it, and the EOT must stay."""
+        if not self.serving:
+            return
+        event = AnswerFate(FinalFate.UNANSWERED) if final else RegisterLeft(because)
+        self._tell(event, now, flush=False)
+
+    def _register_left(self, because: str, now: Millis) -> None:
+        if self.serving:
+            self._tell(RegisterLeft(because), now)
+
+    def _line_is_new(self, because: str, now: Millis) -> None:
+        self._trace("line", because)
+        self._link.reset()
+        self._out.append(FlushLine())
+        self._register_left(because, now)
+
+    def _admit(self, message: Message, wire: bytes) -> Admission:
+        """Tell the link whether to acknowledge a message (the profile's row ``busy``)."""
+        if not self.serving or self._is_repeat(wire) or _belongs_to_operation(message):
+            return Admission.ACK
+        return _ADMISSION[self._terminal.profile.line.busy]
+
+    def _is_repeat(self, wire: bytes) -> bool:
+        return wire == self._serving and not self._final_left
+
+    def _message(self, message: Message, wire: bytes, now: Millis) -> None:
+        self._trace_message("in", message, "a complete message")
+        if self.serving:
+            if self._is_repeat(wire):
+                self._trace("line", "the same request again: acknowledged, not run twice")
+                return
+            if _belongs_to_operation(message):
+                self._trace("line", "a reply that nobody asked for")
+                return
+            self._tell(RegisterLeft("another request came: the register has given up its session"), now, flush=False)
+        self._serving, self._final_left = wire, False
+        self._tell(RequestReceived(message), now)
+
+    # --- the terminal ------------------------------------------------------------------------------------
+
+    def _tell(self, event: TerminalEvent, now: Millis, *, flush: bool = True) -> None:
+        self._from_terminal(self._terminal.handle(event, now), now, flush=flush)
+
+    def _from_terminal(self, effects: Iterable[TerminalEffect], now: Millis, *, flush: bool = True) -> None:
+        for effect in effects:
+            match effect:
+                case Wait():
+                    self._wait(now)
+                case Answer(message):
+                    self._next_wait = None
+                    self._trace_message("out", message, "the final answer")
+                    self._from_link(self._link.send(message, now, FINAL_TOKEN), now)
+                case CallBank(call, request):
+                    self._call_host(call, request)
+                case HangUp(call):
+                    self._call = None
+                    self._out.append(HangUp(call))
+                case Note(kind, because, details):
+                    if self._traced:
+                        self._out.append(Trace(kind, because, details))
+                case Remember() | Display() | ReadCard() | EnterPin() | HandsOff():
+                    self._out.append(effect)
+                case _:
+                    assert_never(effect)
+        if self.serving and self._terminal.at_rest:
+            self._end_session(flush=flush)
+
+    def _wait(self, now: Millis) -> None:
+        if self._next_wait is None:
+            self._next_wait = later(now, self._terminal.profile.timers.wait_period)
+            self._from_link(self._link.send(WAIT_MESSAGE, now, WAIT_TOKEN), now)
+
+    def _end_session(self, *, flush: bool) -> None:
+        self._serving, self._next_wait = None, None
+        self._link.abandon()
+        if flush:
+            self._out.append(FlushLine())
+
+    # --- the bank ----------------------------------------------------------------------------------------
+
+    def _call_host(self, call: int, request: AuthorizationRequest) -> None:
+        payload = frame(self._dialect.encode_request(request))
+        self._call = _Call(call, request, StreamDecoder())
+        if self._traced:
+            self._trace("bank", "asked", call=call, direction="out", **shown_request(request))
+        self._out.append(CallHost(call, payload))
+
+    def _host_bytes(self, number: int, data: bytes, now: Millis) -> None:
+        call = self._call
+        if call is None or call.number != number:
+            self._trace("bank", "the call was given up: its answer changes nothing", call=number)
+            return
+        try:
+            today = calendar(self._epoch, now).date()
+            for message in call.decoder.feed(data):
+                answer = self._dialect.decode_answer(message, today)
+                if self._traced:
+                    self._trace("bank", "answered", call=number, direction="in", **shown_answer(answer))
+                if (answer.step, answer.stan) == (call.request.step, call.request.stan):
+                    self._call = None
+                    self._out.append(HangUp(number))
+                    self._tell(BankReplied(number, answer), now)
+                    return
+                self._trace("bank", "this answers another message: step or STAN differs", call=number)
+        except DialectError as error:
+            self._call = None
+            self._out.append(HangUp(number))
+            self._tell(BankFailed(number, f"the bank's answer is of no use: {error}"), now)
+
+    # --- the trace ---------------------------------------------------------------------------------------
+
+    def _trace(self, kind: str, because: str, **details: object) -> None:
+        if self._traced:
+            self._out.append(Trace(kind, because, details))
+
+    def _trace_bytes(self, data: bytes, because: str) -> None:
+        if self._traced:
+            unit = {6: "ACK", 21: "NAK", 4: "EOT", 2: "STX", 1: "SOH"}.get(data[0], "?")
+            self._trace("frame", because, direction="out", unit=unit, bytes=len(data))
+
+    def _trace_message(self, direction: str, message: Message, because: str) -> None:
+        if self._traced:
+            fields = [[record.tag, *display(record)] for record in message.records]
+            self._trace("message", because, direction=direction, fields=fields)
+
+
+_ADMISSION = {Busy.TAKEOVER: Admission.ACK, Busy.NAK: Admission.NAK, Busy.IGNORE: Admission.IGNORE}
+
+TUNNEL_MODES = frozenset({str(int(CommandMode.HOST_CONNECTION)), str(int(CommandMode.HOST_DATA))})
+
+
+def _belongs_to_operation(message: Message) -> bool:
+    """Tell whether a register's message is a reply within an operation: the tunnel's, or the cashier's (0.1)."""
+    code = message.text(25)
+    if code == str(int(OperationCode.USER_COMMAND)):
+        return message.text(65) in TUNNEL_MODES
+    return code == str(int(OperationCode.CASHIER_QUESTION))

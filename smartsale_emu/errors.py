@@ -1,0 +1,50 @@
+"""The one exception tree.
+
+SmartSaleError
+ ├── SetupError               what the user gave cannot work; the text is one clear line (exit status 2)
+ │    ├── PortError           a port is wrong, busy, or has gone
+ │    ├── ProfileError        a terminal or bank profile, card or key file is wrong; names file and key
+ │    ├── KeySlotError        a key slot is missing, or its check value does not match
+ │    └── StateError          a state directory is in use, or its content cannot be read
+ └── WireError                bytes of a peer that mean nothing; always caught and turned into data
+      ├── TlvError            TLV records do not fill their frame
+      └── DialectError        an ISO 8583 message cannot be read or built
+
+No text of an exception holds a PAN, a track, a PIN, a PIN block or a key.
+"""
+
+
+class SmartSaleError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class SetupError(SmartSaleError):
+    """Something that the user gave cannot work: one clear line, exit status 2."""
+
+
+class PortError(SetupError):
+    """A port is wrong, busy, or has disappeared."""
+
+
+class ProfileError(SetupError):
+    """A profile or card file is wrong; the text names the file and the key."""
+
+
+class KeySlotError(SetupError):
+    """A key slot is missing, or its key check value does not match."""
+
+
+class StateError(SetupError):
+    """A state directory is in use or cannot be read."""
+
+
+class WireError(SmartSaleError):
+    """Bytes of a peer that mean nothing."""
+
+
+class TlvError(WireError):
+    """TLV records do not fill the data they stand in."""
+
+
+class DialectError(WireError):
+    """An ISO 8583 message cannot be read or built. Never carries field values."""

@@ -1,0 +1,63 @@
+"""Requests and answers as a trace may show them: by name, the card number masked 6/4, no secrets."""
+
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, CardData, Original
+
+
+def shown_request(request: AuthorizationRequest) -> dict[str, str | int]:
+    """Return what may be seen of a request, names to values; what is empty is left out."""
+    shown: dict[str, str | int] = {
+        "step": str(request.step),
+        "transaction": str(request.transaction),
+        "stan": request.stan,
+        "sent_at": request.sent_at.isoformat(),
+        "terminal_id": request.terminal_id,
+        "merchant_id": request.merchant_id,
+        "amount": request.amount,
+        "currency": request.currency or "",
+        "pin_block": "present" if request.pin_block is not None else "",
+        "attempt": request.attempt,
+    }
+    if request.card is not None:
+        shown |= _card(request.card)
+    if request.original is not None:
+        shown |= _original(request.original)
+    return {name: value for name, value in shown.items() if value}
+
+
+def shown_answer(answer: AuthorizationAnswer) -> dict[str, str | int]:
+    """Return what may be seen of an answer, names to values; what is empty is left out.
+
+    >>> from smartsale_emu.payment.authorization import Step
+    >>> shown_answer(AuthorizationAnswer(Step.NETWORK, 7, "00", because="the bank is here"))
+    {'step': 'network', 'stan': 7, 'response_code': '00', 'because': 'the bank is here'}
+    """
+    shown: dict[str, str | int] = {
+        "step": str(answer.step),
+        "stan": answer.stan,
+        "response_code": answer.response_code,
+        "rrn": answer.rrn,
+        "authorization_code": answer.authorization_code,
+        "answered_at": answer.answered_at.isoformat() if answer.answered_at is not None else "",
+        "terminal_id": answer.terminal_id,
+        "because": answer.because,
+    }
+    return {name: value for name, value in shown.items() if value}
+
+
+def _card(card: CardData) -> dict[str, str | int]:
+    return {
+        "card": card.masked,
+        "entry_mode": str(card.entry_mode),
+        "sequence": card.sequence,
+        "track2": "present" if card.track2 is not None else "",
+    }
+
+
+def _original(original: Original) -> dict[str, str | int]:
+    return {
+        "original_step": str(original.step),
+        "original_stan": original.stan,
+        "original_sent_at": original.sent_at.isoformat(),
+        "original_rrn": original.rrn,
+        "original_authorization_code": original.authorization_code,
+    }

@@ -1,0 +1,202 @@
+"""Test cards as data: what the reader sees of a card and what the issuer keeps about it.
+
+A card file (``payment/cards/*.toml``) has a table ``[card]``, which the pinpad reads, and a table
+``[account]``, which only the mock bank reads.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from smartsale_emu.errors import ProfileError
+from smartsale_emu.security.masking import Secret, mask_pan
+from smartsale_emu.units import RUB, CurrencyCode, MinorUnits
+
+
+class EntryMode(StrEnum):
+    """How the card was read."""
+
+    CHIP = "chip"
+    CONTACTLESS = "contactless"
+    MAGSTRIPE = "magstripe"
+    MANUAL = "manual"
+
+
+class PinRule(StrEnum):
+    """When the cardholder must give a PIN."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    OVER_LIMIT = "over-limit"  # contactless: only above the no-PIN limit of the terminal profile
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card as the reader sees it.
+
+    ``pan``: 13 to 19 digits, Luhn-valid. ``expiry``: YYMM. ``service_code``: three digits (ISO 7813).
+    ``sequence``: PAN sequence number, two digits, or empty on a magnetic stripe. ``track2`` is built from them.
+    """
+
+    name: str
+    pan: str = field(repr=False)
+    expiry: str
+    entry_mode: EntryMode
+    service_code: str
+    pin_rule: PinRule
+    label: str
+    holder: str = "/"
+    aid: str = ""
+    sequence: str = ""
+    discretionary: str = field(default="0000000000", repr=False)
+
+    @property
+    def masked(self) -> str:
+        """The PAN, masked 6/4."""
+        return mask_pan(self.pan)
+
+    @property
+    def track2(self) -> Secret:
+        """Track 2 as ISO 7813 writes it, separator ``=``, at most 37 characters."""
+        return Secret(f"{self.pan}={self.expiry}{self.service_code}{self.discretionary}"[:37])
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the issuer keeps about a card. Amounts in minor units; ``force`` answers every request with one code."""
+
+    balance: MinorUnits
+    pin: Secret
+    pin_tries: int = 3
+    limit: MinorUnits | None = None  # the largest amount of one operation: above it 61
+    blocked: bool = False  # lost or stolen: 41
+    force: str = ""  # a response code given to every request of this card, e.g. "91"
+    currency: CurrencyCode = RUB
+
+
+@dataclass(frozen=True, slots=True)
+class TestCard:
+    """A named test card with its account."""
+
+    __test__ = False  # not a test class, whatever its name looks like to pytest
+
+    card: Card
+    account: Account
+
+
+def luhn_valid(pan: str) -> bool:
+    """Tell whether the last digit of the PAN is its Luhn check digit (ISO/IEC 7812-1, annex B).
+
+    >>> luhn_valid("2200123456789019"), luhn_valid("2200123456789018")
+    (True, False)
+    """
+    doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(pan))]
+    return sum(number // 10 + number % 10 for number in doubled) % 10 == 0
+
+
+def parse_card(text: str, *, name: str, origin: str) -> TestCard:
+    """Read a card file.
+
+    ``name`` is the card's name (the file's stem), ``origin`` names the file in errors.
+
+    Raises:
+        ProfileError: the TOML is broken, a key is unknown, missing, or has a bad value.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{origin}: {error}") from None
+    card_table, account_table = _Table(document, "card", origin), _Table(document, "account", origin)
+    card = _card(card_table, name)
+    account = _account(account_table)
+    for table in (card_table, account_table):
+        table.refuse_unknown()
+    return TestCard(card, account)
+
+
+def _card(table: "_Table", name: str) -> Card:
+    pan = table.text("pan")
+    if not (pan.isascii() and pan.isdigit() and 13 <= len(pan) <= 19 and luhn_valid(pan)):
+        raise table.error("pan", "must be 13 to 19 digits with a right check digit")
+    return Card(
+        name=name,
+        pan=pan,
+        expiry=table.digits("expiry", 4),
+        entry_mode=EntryMode(table.choice("entry_mode", [str(mode) for mode in EntryMode])),
+        service_code=table.digits("service_code", 3),
+        pin_rule=PinRule(table.choice("pin_rule", [str(rule) for rule in PinRule])),
+        label=table.text("label"),
+        holder=table.text("holder", "/"),
+        aid=table.text("aid", ""),
+        sequence=table.text("sequence", ""),
+    )
+
+
+def _account(table: "_Table") -> Account:
+    limit = table.number("limit", -1)
+    return Account(
+        balance=MinorUnits(table.number("balance")),
+        pin=Secret(table.digits("pin", 4)),
+        pin_tries=table.number("pin_tries", 3),
+        limit=None if limit < 0 else MinorUnits(limit),
+        blocked=table.flag("blocked"),
+        force=table.text("force", ""),
+    )
+
+
+class _Table:
+    """One table of a card file; errors name file, table and key, never a value."""
+
+    def __init__(self, document: Mapping[str, object], name: str, origin: str) -> None:
+        values = document.get(name)
+        if not isinstance(values, dict):
+            raise ProfileError(f"{origin}: the table [{name}] is missing")
+        self._values: dict[str, object] = values
+        self._name, self._origin = name, origin
+        self._asked: set[str] = set()
+
+    def error(self, key: str, problem: str) -> ProfileError:
+        return ProfileError(f"{self._origin}: {self._name}.{key}: {problem}")
+
+    def _get(self, key: str, default: object) -> object:
+        self._asked.add(key)
+        value = self._values.get(key, default)
+        if value is None:
+            raise self.error(key, "is missing")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._get(key, default)
+        if not isinstance(value, str):
+            raise self.error(key, "must be a text")
+        return value
+
+    def digits(self, key: str, count: int) -> str:
+        value = self.text(key)
+        if not (value.isascii() and value.isdigit() and len(value) == count):
+            raise self.error(key, f"must be {count} digits")
+        return value
+
+    def choice(self, key: str, allowed: list[str]) -> str:
+        value = self.text(key)
+        if value not in allowed:
+            raise self.error(key, f"must be one of {', '.join(allowed)}")
+        return value
+
+    def number(self, key: str, default: int | None = None) -> int:
+        value = self._get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.error(key, "must be a whole number (minor units)")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self._get(key, default=False)
+        if not isinstance(value, bool):
+            raise self.error(key, "must be true or false")
+        return value
+
+    def refuse_unknown(self) -> None:
+        for key in self._values:
+            if key not in self._asked:
+                raise self.error(key, "is not a key of a card file")

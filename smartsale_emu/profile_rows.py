@@ -1,0 +1,141 @@
+"""Profile rows: a value, how sure we are of it, and where it comes from.
+
+``ack_timeout_ms = { value = 7000, mark = "assumed", source = "0.1" }``. Terminal and bank profiles are TOML
+files of such rows, so that what nobody documented is data, and says so.
+"""
+
+import tomllib
+from enum import StrEnum
+
+from smartsale_emu.errors import ProfileError
+
+
+class Mark(StrEnum):
+    """How sure we are of a row."""
+
+    DOCUMENTED = "documented"
+    OBSERVED = "observed"
+    ASSUMED = "assumed"
+
+
+class Rows:
+    """The rows of one profile file; every error names file, table and key.
+
+    >>> rows = Rows.parse('[line]\\nsends = { value = 3, mark = "observed", source = "0.1" }', origin="x.toml")
+    >>> rows.number("line", "sends"), rows.marks()
+    (3, {'line.sends': <Mark.OBSERVED: 'observed'>})
+    """
+
+    def __init__(self, document: dict[str, object], origin: str) -> None:
+        self._origin = origin
+        self._tables: dict[str, dict[str, object]] = {}
+        self._plain = {key: value for key, value in document.items() if not isinstance(value, dict)}
+        self._marks: dict[str, Mark] = {}
+        self._asked: set[str] = set()
+        for name, table in document.items():
+            if isinstance(table, dict):
+                self._tables[name] = {key: self._row(name, key, row) for key, row in table.items()}
+
+    @classmethod
+    def parse(cls, text: str, *, origin: str) -> "Rows":
+        """Read the TOML text of a profile; ``origin`` names the file in errors.
+
+        Raises:
+            ProfileError: broken TOML (with its line), or a row without value, mark and source.
+        """
+        try:
+            return cls(tomllib.loads(text), origin)
+        except tomllib.TOMLDecodeError as error:
+            raise ProfileError(f"{origin}: {error}") from None
+
+    def _row(self, table: str, key: str, row: object) -> object:
+        if not isinstance(row, dict) or not {"value", "mark", "source"} <= row.keys():
+            raise self.error(table, key, "must be { value = …, mark = …, source = … }")
+        try:
+            self._marks[f"{table}.{key}"] = Mark(row["mark"])
+        except ValueError:
+            raise self.error(table, key, "mark must be documented, observed or assumed") from None
+        value: object = row["value"]
+        return value
+
+    def error(self, table: str, key: str, problem: str) -> ProfileError:
+        """Return the error to raise about one key."""
+        return ProfileError(f"{self._origin}: {table}.{key}: {problem}")
+
+    def marks(self) -> dict[str, Mark]:
+        """Return the mark of every row, by ``table.key``."""
+        return self._marks
+
+    def title(self) -> str:
+        """Return the profile's title."""
+        title = self._plain.get("title")
+        if not isinstance(title, str):
+            raise ProfileError(f"{self._origin}: title: is missing")
+        return title
+
+    def _get(self, table: str, key: str) -> object:
+        self._asked.add(f"{table}.{key}")
+        try:
+            return self._tables[table][key]
+        except KeyError:
+            raise self.error(table, key, "is missing") from None
+
+    def text(self, table: str, key: str) -> str:
+        """Return a row that must be a text."""
+        value = self._get(table, key)
+        if not isinstance(value, str):
+            raise self.error(table, key, "must be a text")
+        return value
+
+    def number(self, table: str, key: str, *, least: int = 0, most: int = 999_999_999) -> int:
+        """Return a row that must be a whole number from ``least`` to ``most``."""
+        value = self._get(table, key)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self.error(table, key, f"must be a whole number from {least} to {most}")
+        return value
+
+    def flag(self, table: str, key: str) -> bool:
+        """Return a row that must be true or false."""
+        value = self._get(table, key)
+        if not isinstance(value, bool):
+            raise self.error(table, key, "must be true or false")
+        return value
+
+    def choice(self, table: str, key: str, allowed: type[StrEnum]) -> str:
+        """Return a row that must be one of the values of an enum."""
+        value = self.text(table, key)
+        if value not in list(allowed):
+            raise self.error(table, key, f"must be one of {', '.join(allowed)}")
+        return value
+
+    def digits(self, table: str, key: str, *, least: int, most: int) -> str:
+        """Return a row that must be a text of ``least`` to ``most`` digits."""
+        value = self.text(table, key)
+        if not (value.isascii() and value.isdigit() and least <= len(value) <= most):
+            raise self.error(table, key, f"must be {least} to {most} digits")
+        return value
+
+    def numbers(self, table: str, key: str) -> tuple[int, ...]:
+        """Return a row that must be a list of field numbers, 0 to 255."""
+        value = self._get(table, key)
+        if not isinstance(value, list) or not all(isinstance(item, int) and 0 <= item <= 255 for item in value):
+            raise self.error(table, key, "must be a list of numbers from 0 to 255")
+        return tuple(value)
+
+    def texts(self, table: str) -> dict[str, str]:
+        """Return a whole table of texts, by key; an absent table is empty."""
+        return {key: self.text(table, key) for key in self._tables.get(table, {})}
+
+    def refuse_unknown(self) -> None:
+        """Raise for the first row that nobody asked for.
+
+        Raises:
+            ProfileError: a key that no profile of this kind has, usually a slip of the pen.
+        """
+        for table, rows in self._tables.items():
+            for key in rows:
+                if f"{table}.{key}" not in self._asked:
+                    raise self.error(table, key, "is not a key of this kind of profile")
+        for key in self._plain:
+            if key != "title":
+                raise ProfileError(f"{self._origin}: {key}: is not a key of this kind of profile")

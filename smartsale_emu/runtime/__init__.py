@@ -1,0 +1,1 @@
+"""The rooms with clocks, sockets, threads and files: ports, driver, bank connection, memory on disk."""

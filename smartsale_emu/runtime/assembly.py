@@ -1,0 +1,90 @@
+"""Putting a pinpad and a bank together from files: profiles, cards, keys, memory, ledger."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from smartsale_emu.emulator import Emulator
+from smartsale_emu.errors import ProfileError
+from smartsale_emu.host.bank import Bank
+from smartsale_emu.host.dialect import Dialect
+from smartsale_emu.host.ledger import Ledger
+from smartsale_emu.host.profile import BankProfile
+from smartsale_emu.host.session import BankSession
+from smartsale_emu.payment.card import TestCard, parse_card
+from smartsale_emu.runtime.resources import (
+    read_bank_profile,
+    read_card_files,
+    read_key_files,
+    read_terminal_profile,
+)
+from smartsale_emu.security.keys import KeyRing, parse_key
+from smartsale_emu.security.safe import TerminalSafe
+from smartsale_emu.terminal.memory import Memory, parse_memory
+from smartsale_emu.terminal.profile import TerminalProfile
+
+DEFAULT_TERMINAL_PROFILE = "unipos-2023"
+DEFAULT_BANK_PROFILE = "generic-ascii"
+
+
+def load_terminal_profile(name: str) -> TerminalProfile:
+    """Read a terminal profile by name or path. Raises ProfileError."""
+    text, origin = read_terminal_profile(name)
+    return TerminalProfile.parse(text, origin=origin)
+
+
+def load_bank_profile(name: str) -> BankProfile:
+    """Read a bank profile by name or path. Raises ProfileError."""
+    text, origin = read_bank_profile(name)
+    return BankProfile.parse(text, origin)
+
+
+def load_cards() -> dict[str, TestCard]:
+    """Read every test card, by name. Raises ProfileError."""
+    return {name: parse_card(text, name=name, origin=origin) for name, (text, origin) in read_card_files().items()}
+
+
+def load_card(name: str) -> TestCard:
+    """Read one test card. Raises ProfileError, which lists the cards there are."""
+    files = read_card_files()
+    if name not in files:
+        raise ProfileError(f"card {name!r} is not known; there is: {', '.join(files)}")
+    text, origin = files[name]
+    return parse_card(text, name=name, origin=origin)
+
+
+def load_keys() -> KeyRing:
+    """Read every key file. Raises KeySlotError."""
+    return KeyRing(parse_key(text, origin) for text, origin in read_key_files().values())
+
+
+@dataclass(frozen=True, slots=True)
+class BankParts:
+    """A mock bank: ``connect`` opens one connection to it."""
+
+    bank: Bank
+    connect: Callable[[], BankSession]
+
+
+def build_bank(profile: BankProfile, ledger: Ledger, keys: KeyRing) -> BankParts:
+    """Return the mock bank with every test card's account."""
+    bank, dialect = Bank(profile, load_cards().values(), ledger, keys), Dialect(profile)
+    return BankParts(bank, lambda: BankSession(bank, dialect))
+
+
+def build_emulator(
+    profile: TerminalProfile,
+    bank_profile: BankProfile,
+    keys: KeyRing,
+    *,
+    memory_text: str | None,
+    memory_origin: Path | str,
+    epoch: datetime,
+    traced: bool,
+) -> Emulator:
+    """Return a pinpad with the memory it had, or a new one."""
+    memory = parse_memory(memory_text, origin=str(memory_origin)) if memory_text is not None else Memory()
+    safe = TerminalSafe(keys, os.urandom)
+    return Emulator(profile, Dialect(bank_profile), memory, safe, epoch=epoch, traced=traced)

@@ -1,0 +1,219 @@
+"""The one driver: it calls the core's doors, carries out effects in their order and arms one timer.
+
+Nothing polls. Events that come while effects are being carried out wait their turn, so the core is never
+entered twice.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, assert_never
+
+from smartsale_emu.emulator import (
+    CallHost,
+    Effect,
+    Emulator,
+    Event,
+    FlushLine,
+    LineClosed,
+    LineOpened,
+    Trace,
+    WriteLine,
+)
+from smartsale_emu.errors import PortError, SetupError
+from smartsale_emu.payment.cardholder import Act, Action, Cardholder
+from smartsale_emu.runtime.bank_link import BankLink
+from smartsale_emu.runtime.ports import Port
+from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
+from smartsale_emu.terminal.events import CancelPressed, CardPresented, PinEntered, PoweredOn
+from smartsale_emu.terminal.memory import Memory, dump_memory
+from smartsale_emu.units import Millis, later
+
+
+class Store(Protocol):
+    """Where the memory is written, atomically and synced."""
+
+    def save(self, text: str) -> None:
+        """Write the text. Raises StateError."""
+
+
+class Clock:
+    """Milliseconds since the start, ``speed`` times as fast as the wall."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self._start, self._speed = time.monotonic(), speed
+
+    def now(self) -> Millis:
+        """Return the moment."""
+        return Millis(int((time.monotonic() - self._start) * 1000 * self._speed))
+
+    def wall(self, moment: Millis) -> float:
+        """Return the monotonic time at which ``now`` reaches a moment, in seconds."""
+        return self._start + (moment + 0.5) / 1000 / self._speed
+
+
+class Watcher(Protocol):
+    """Whoever looks on: a screen, a trace file. Told of every effect after it was carried out."""
+
+    def see(self, effect: Effect, now: Millis) -> None:
+        """Look at one effect."""
+
+
+class Driver:
+    """Runs one pinpad on one port until it is stopped or its port is gone."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        port: Port,
+        bank: BankLink,
+        store: Store,
+        *,
+        clock: Clock,
+        cardholder: Cardholder,
+        watchers: tuple[Watcher, ...] = (),
+    ) -> None:
+        self.emulator, self._port, self._bank, self._store = emulator, port, bank, store
+        self._clock, self._cardholder, self._watchers = clock, cardholder, watchers
+        self._inbox: deque[Callable[[Millis], list[Effect]]] = deque()
+        self._draining = False
+        self._hand: tuple[Millis, Event] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed: Millis | None = None
+        self._done: asyncio.Future[None] | None = None
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Open the port, tell ``ready`` its name, and serve until ``stop``.
+
+        Raises:
+            SetupError: the port cannot be opened or has gone, or the memory cannot be written.
+        """
+        self._done = asyncio.get_running_loop().create_future()
+        try:
+            await self._port.open(self)
+            ready(self._port.name)
+            self.tell(PoweredOn())
+            await self._done
+        finally:
+            if self._timer:
+                self._timer.cancel()
+            self._bank.close()
+            self._port.close()
+
+    def stop(self, error: SetupError | None = None) -> None:
+        """End ``run``: well, or with an error."""
+        if self._done is None or self._done.done():
+            return
+        if error is None:
+            self._done.set_result(None)
+        else:
+            self._done.set_exception(error)
+
+    def tell(self, event: Event) -> None:
+        """Something happens to the pinpad now."""
+        self._enter(lambda now: self.emulator.handle(event, now))
+
+    # --- the line (LineListener) -------------------------------------------------------------------------
+
+    def line_opened(self) -> None:
+        """A register opened the line."""
+        self.tell(LineOpened())
+
+    def line_received(self, data: bytes) -> None:
+        """Bytes of the register."""
+        self._enter(lambda now: self.emulator.receive(data, now))
+
+    def line_closed(self, because: str) -> None:
+        """The register closed the line."""
+        self.tell(LineClosed(because))
+
+    def line_failed(self, error: PortError) -> None:
+        """The port is gone; what is unfinished is in the memory and is finished by the next start."""
+        self.stop(error)
+
+    def line_busy(self) -> bool:
+        """Tell whether an operation is running."""
+        return self.emulator.serving
+
+    # --- the core ----------------------------------------------------------------------------------------
+
+    def _enter(self, door: Callable[[Millis], list[Effect]]) -> None:
+        self._inbox.append(door)
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._inbox:
+                now = self._clock.now()
+                for effect in self._inbox.popleft()(now):
+                    self._carry_out(effect, now)
+        except SetupError as error:
+            self._inbox.clear()
+            self.stop(error)
+        finally:
+            self._draining = False
+        self._arm()
+
+    def _carry_out(self, effect: Effect, now: Millis) -> None:
+        match effect:
+            case WriteLine(data):
+                self._port.write(data)
+            case FlushLine():
+                self._port.flush()
+            case Remember(memory):
+                self._save(memory)
+            case CallHost(call, payload):
+                self._bank.call(call, payload, self.tell)
+            case HangUp(call):
+                self._bank.hang_up(call)
+            case ReadCard():
+                self._act(self._cardholder.on_card_prompt(), now)
+            case EnterPin(attempt):
+                self._act(self._cardholder.on_pin_prompt(attempt), now)
+            case HandsOff():
+                self._hand = None
+            case Display() | Trace():
+                pass
+            case _:
+                assert_never(effect)
+        for watcher in self._watchers:
+            watcher.see(effect, now)
+
+    def _save(self, memory: Memory) -> None:
+        self._store.save(dump_memory(memory))
+
+    # --- hands and time ----------------------------------------------------------------------------------
+
+    def _act(self, action: Action | None, now: Millis) -> None:
+        self._hand = None
+        if action is None:
+            return
+        event: Event = CancelPressed()
+        if action.act is Act.PRESENT_CARD and self._cardholder.card is not None:
+            event = CardPresented(self._cardholder.card)
+        elif action.act is Act.TYPE_PIN and action.pin is not None:
+            event = PinEntered(action.pin)
+        self._hand = (later(now, action.after), event)
+
+    def _arm(self) -> None:
+        """Arm the timer for the next moment; one that is armed for an earlier moment is left alone."""
+        deadline = self.emulator.next_deadline()
+        if self._hand is not None and (deadline is None or self._hand[0] < deadline):
+            deadline = self._hand[0]
+        if deadline is None or (self._armed is not None and self._armed <= deadline):
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._armed = deadline
+        loop = asyncio.get_running_loop()
+        delay = self._clock.wall(deadline) - time.monotonic()
+        self._timer = loop.call_later(max(0.0, delay), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = self._armed = None
+        now = self._clock.now()
+        if self._hand is not None and now >= self._hand[0]:
+            event, self._hand = self._hand[1], None
+            self.tell(event)
+        self._enter(self.emulator.tick)

@@ -1,0 +1,102 @@
+"""The files that come with the package: cards, profiles, keys, scenarios. Each is read as (text, origin).
+
+``origin`` names the file in error messages. Keys and scenarios stand at the top of a checkout; a wheel
+carries them inside the package, under ``data``.
+"""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from smartsale_emu.errors import KeySlotError, ProfileError
+from smartsale_emu.runtime.ports import plain_reason
+
+_SUFFIX = ".toml"
+
+
+def read_card_files() -> dict[str, tuple[str, str]]:
+    """Return every test card file by its card's name, in the order of names."""
+    return _read_all(_package() / "payment" / "cards")
+
+
+def read_key_files() -> dict[str, tuple[str, str]]:
+    """Return every key file by its slot's name, in the order of names.
+
+    Raises:
+        KeySlotError: there is not one.
+    """
+    found = _read_all(_data("keys"))
+    if not found:
+        raise KeySlotError("keys/*.toml: there is no key file; a checkout has them at its top")
+    return found
+
+
+def read_terminal_profile(name_or_path: str) -> tuple[str, str]:
+    """Return a terminal profile: one of ours by name, any other by its path (with ``/`` or ``.toml``).
+
+    Raises:
+        ProfileError: there is none; the text lists what there is.
+    """
+    return _read_named("terminal profile", _package() / "terminal" / "profiles", name_or_path)
+
+
+def read_bank_profile(name_or_path: str) -> tuple[str, str]:
+    """Return a bank profile: one of ours by name, any other by its path (with ``/`` or ``.toml``).
+
+    Raises:
+        ProfileError: there is none; the text lists what there is.
+    """
+    return _read_named("bank profile", _package() / "host" / "profiles", name_or_path)
+
+
+def read_scenario(name_or_path: str) -> tuple[str, str]:
+    """Return a scenario: one of ours by name, any other by its path (with ``/`` or ``.toml``).
+
+    Raises:
+        ProfileError: there is none; the text lists what there is.
+    """
+    return _read_named("scenario", _data("scenarios"), name_or_path)
+
+
+def _package() -> Traversable:
+    return files("smartsale_emu")
+
+
+def _data(kind: str) -> Traversable:
+    """Return ``data/<kind>`` of an installed package, or ``<kind>`` beside the package of a checkout."""
+    installed = _package() / "data" / kind
+    return installed if installed.is_dir() else Path(str(_package())).parent / kind
+
+
+def _read_named(what: str, directory: Traversable, name_or_path: str) -> tuple[str, str]:
+    if name_or_path.endswith(_SUFFIX) or "/" in name_or_path or "\\" in name_or_path:
+        return _read(what, Path(name_or_path), name_or_path)
+    names = _names(directory)
+    if name_or_path not in names:
+        there_is = ", ".join(names) or "none"
+        raise ProfileError(f"{what} {name_or_path!r} does not exist; there is: {there_is}")
+    return _read(what, directory / (name_or_path + _SUFFIX), name_or_path + _SUFFIX)
+
+
+def _read_all(directory: Traversable) -> dict[str, tuple[str, str]]:
+    return {
+        name: _read("file", directory / (name + _SUFFIX), f"{directory.name}/{name}{_SUFFIX}")
+        for name in _names(directory)
+    }
+
+
+def _names(directory: Traversable) -> list[str]:
+    if not directory.is_dir():
+        return []
+    return sorted(
+        entry.name.removesuffix(_SUFFIX) for entry in directory.iterdir() if entry.name.endswith(_SUFFIX)
+    )
+
+
+def _read(what: str, file: Traversable, origin: str) -> tuple[str, str]:
+    try:
+        return file.read_text(encoding="utf-8"), origin
+    except OSError as error:
+        raise ProfileError(f"{what} {origin}: {plain_reason(error)}") from None
+    except UnicodeDecodeError:
+        raise ProfileError(f"{what} {origin}: is no UTF-8 text") from None

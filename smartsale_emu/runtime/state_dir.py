@@ -1,0 +1,90 @@
+"""Where one pinpad (or one bank) keeps what must survive: a directory that one process at a time owns."""
+
+import contextlib
+import os
+import sys
+from itertools import count
+from pathlib import Path
+
+from smartsale_emu.errors import StateError
+from smartsale_emu.runtime.file_lock import FileLock
+from smartsale_emu.runtime.ports import plain_reason
+
+
+class StateInUseError(StateError):
+    """Another process has the state directory."""
+
+
+class StateDir:
+    """A state directory, made if need be (for its owner only), locked until `close` or the process's end.
+
+    Raises:
+        StateInUseError: another process has it.
+        StateError: it cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = FileLock.acquire(self.path / "lock")
+        except OSError as error:
+            raise StateError(f"state directory {path}: {plain_reason(error)}") from None
+        if lock is None:
+            raise StateInUseError(f"state directory {path}: in use by another process")
+        self._lock = lock
+
+    @property
+    def memory(self) -> Path:
+        """The pinpad's memory: operating day, last operation, counters, pending reversal."""
+        return self.path / "memory.json"
+
+    @property
+    def ledger(self) -> Path:
+        """The bank's ledger."""
+        return self.path / "bank.sqlite"
+
+    @property
+    def port(self) -> Path:
+        """The symlink of a pseudo-terminal port."""
+        return self.path / "port"
+
+    @property
+    def trace(self) -> Path:
+        """The trace, where one is kept without a path of its own."""
+        return self.path / "trace.jsonl"
+
+    def close(self) -> None:
+        """Let another process have the directory. Twice is once."""
+        self._lock.release()
+
+    def __enter__(self) -> "StateDir":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def default_state_dir(kind: str = "pinpad") -> StateDir:
+    """Return the first state directory of this user that no other process has.
+
+    ``kind``-named under the user's state home: ``pinpad``, ``pinpad-2``, ``pinpad-3``, ...
+
+    Raises:
+        StateError: the directory cannot be made.
+    """
+    home = state_home()
+    for number in count(1):
+        path = home / (kind if number == 1 else f"{kind}-{number}")
+        with contextlib.suppress(StateInUseError):
+            return StateDir(path)
+    raise AssertionError("there is always a next number")
+
+
+def state_home() -> Path:
+    """Return this program's directory among the user's state: ``$XDG_STATE_HOME`` or the system's way."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "smartsale-emu"

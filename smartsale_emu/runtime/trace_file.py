@@ -1,0 +1,45 @@
+"""The trace on disk: one JSON object per line, whole lines only."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from smartsale_emu.errors import SetupError
+from smartsale_emu.runtime.ports import plain_reason
+
+
+class TraceFile:
+    """A trace that is appended to, UTF-8, a line at a time.
+
+    Raises:
+        SetupError: the path cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = path.open("a", encoding="utf-8", newline="\n", buffering=1)
+        except OSError as error:
+            raise SetupError(f"trace {path}: {plain_reason(error)}") from None
+
+    def write(self, record: Mapping[str, object]) -> None:
+        """Append one record; what is no JSON type is written as its text.
+
+        Raises:
+            SetupError: the disk takes no more.
+        """
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
+        try:
+            self._file.write(line + "\n")
+        except OSError as error:
+            raise SetupError(f"trace {self._path}: {plain_reason(error)}") from None
+
+    def close(self) -> None:
+        """Close the file. Twice is once."""
+        self._file.close()
+
+    def __enter__(self) -> "TraceFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,285 @@
+"""A pinpad, its bank, its customer and a register on virtual time: a minute of timeouts in a millisecond.
+
+``World`` is the loop of the real driver with a clock that jumps. It never sleeps, draws nothing at random and
+can lose, delay or cut anything: the line, the bank, the power.
+"""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from itertools import count
+from typing import Protocol, assert_never
+
+from smartsale_emu.emulator import CallHost, Effect, Emulator, Event, FlushLine, HostBytes, LineClosed, LineOpened
+from smartsale_emu.emulator import Trace, WriteLine
+from smartsale_emu.host.session import BankSession
+from smartsale_emu.payment.cardholder import Act, Action, Cardholder
+from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
+from smartsale_emu.terminal.events import (
+    BankAsked,
+    BankFailed,
+    BankUnreachable,
+    CancelPressed,
+    CardPresented,
+    PinEntered,
+    PoweredOn,
+)
+from smartsale_emu.terminal.memory import dump_memory
+from smartsale_emu.units import Millis
+
+
+class Till(Protocol):
+    """The register's end of the line."""
+
+    def receive(self, data: bytes, now: Millis) -> list[bytes]:
+        """Take bytes of the pinpad; returns what to write, each in one go."""
+
+    def tick(self, now: Millis) -> list[bytes]:
+        """Let time pass; returns what to write."""
+
+    def next_deadline(self) -> Millis | None:
+        """When ``tick`` has something to do."""
+
+
+class Delivery(Enum):
+    """What happens to a message on its way to the bank and back."""
+
+    FINE = auto()
+    UNREACHABLE = auto()  # not one byte leaves
+    LOST_THERE = auto()  # the first byte leaves, nothing arrives
+    LOST_BACK = auto()  # the bank acts, its answer is lost
+    LATE = auto()  # the answer comes when nobody waits any more
+    GARBAGE = auto()  # the answer is nonsense
+    CLOSED = auto()  # the bank acts and the connection closes without an answer
+
+
+class PowerCut(Exception):  # noqa: N818
+    """The power failed before an effect was carried out."""
+
+
+@dataclass(slots=True)
+class Screen:
+    """What the customer sees, and everything that was shown."""
+
+    text: str = ""
+
+
+class World:
+    """Everything around one pinpad. ``on_wire(data, to_register)`` may change or drop what passes the line."""
+
+    def __init__(
+        self,
+        boot: Callable[[str | None], Emulator],
+        bank: Callable[[], BankSession],
+        *,
+        cardholder: Cardholder,
+        epoch: datetime,
+        bank_delay: Millis = Millis(300),
+        line_delay: Millis = Millis(1),
+    ) -> None:
+        self._boot, self._open_bank = boot, bank
+        self._epoch = epoch
+        self._bank_delay, self._line_delay = bank_delay, line_delay
+        self._heap: list[tuple[Millis, int, Callable[[], None]]] = []
+        self._order = count()
+        self._hands = 0
+        self._life = 0
+        self.cardholder = cardholder
+        self.now = Millis(0)
+        self.screen = ""
+        self.saved: str | None = None
+        self.unread = bytearray()
+        self.till: Till | None = None
+        self.traces: list[tuple[Millis, Trace]] = []
+        self.screens: list[str] = []
+        self.effects_done = 0
+        self.cut_before_effect: int | None = None
+        self.delivery: Callable[[int], Delivery] = lambda _: Delivery.FINE
+        self.on_wire: Callable[[bytes, bool], bytes] = lambda data, _to_register: data
+        self.bank_messages = 0
+        self.emulator = boot(None)
+        self._do(self.emulator.handle(PoweredOn(), self.now))
+
+    # --- the power ---------------------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """Start the pinpad again on what it had saved. Everything under way is gone."""
+        self._life += 1
+        self._epoch += timedelta(milliseconds=self.now)
+        self._heap.clear()
+        self.now = Millis(0)
+        self.unread.clear()
+        self.cut_before_effect = None
+        self.emulator = self._boot(self.saved)
+        self._do(self.emulator.handle(PoweredOn(), self.now))
+
+    # --- the line ----------------------------------------------------------------------------------------
+
+    def plug(self, till: Till | None, *, tell: bool = True) -> None:
+        """A register opens the line (None: closes it). ``tell`` False: the port cannot see that."""
+        self.till = till
+        if tell:
+            event = LineOpened() if till else LineClosed("the register closed the line")
+            self._do(self.emulator.handle(event, self.now))
+        if till is not None:
+            self.write_all(till.tick(self.now))
+
+    def write(self, data: bytes) -> None:
+        """The register writes; the pinpad reads it a moment later."""
+        passed = self.on_wire(data, False)  # noqa: FBT003
+        if passed:
+            self._later(self._line_delay, lambda: self._do(self.emulator.receive(passed, self.now)))
+
+    def write_all(self, chunks: list[bytes]) -> None:
+        """The register writes several times."""
+        for chunk in chunks:
+            self.write(chunk)
+
+    def _to_register(self, data: bytes) -> None:
+        passed = self.on_wire(data, True)  # noqa: FBT003
+        if passed:
+            self.unread += passed
+            self._later(self._line_delay, self._register_reads)
+
+    def _register_reads(self) -> None:
+        if self.till is None or not self.unread:
+            return
+        data = bytes(self.unread)
+        self.unread.clear()
+        self.write_all(self.till.receive(data, self.now))
+
+    # --- time --------------------------------------------------------------------------------------------
+
+    def _later(self, delay: int, action: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (Millis(self.now + delay), next(self._order), action))
+
+    def _next_moment(self) -> Millis | None:
+        moments = [self.emulator.next_deadline(), self._heap[0][0] if self._heap else None]
+        moments.append(self.till.next_deadline() if self.till else None)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def step(self) -> bool:
+        """Jump to the next moment at which something happens and let it happen; False when nothing ever will."""
+        moment = self._next_moment()
+        if moment is None:
+            return False
+        self.now = max(self.now, moment)
+        while self._heap and self._heap[0][0] <= self.now:
+            heapq.heappop(self._heap)[2]()
+        deadline = self.emulator.next_deadline()
+        if deadline is not None and deadline <= self.now:
+            self._do(self.emulator.tick(self.now))
+        if self.till is not None:
+            deadline = self.till.next_deadline()
+            if deadline is not None and deadline <= self.now:
+                self.write_all(self.till.tick(self.now))
+        return True
+
+    def run(self, until: Callable[[], bool], *, within: int = 600_000) -> bool:
+        """Step until a condition holds; False when ``within`` milliseconds pass or nothing happens any more."""
+        limit = self.now + within
+        while not until():
+            moment = self._next_moment()
+            if moment is None or moment > limit:
+                return False
+            self.step()
+        return True
+
+    def rest(self, millis: int) -> None:
+        """Let so many milliseconds pass."""
+        limit = Millis(self.now + millis)
+        self.run(lambda: False, within=millis)
+        self.now = limit
+
+    # --- effects -----------------------------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        """Something happens to the pinpad now."""
+        self._do(self.emulator.handle(event, self.now))
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            if self.cut_before_effect is not None and self.effects_done >= self.cut_before_effect:
+                raise PowerCut
+            self.effects_done += 1
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case WriteLine(data):
+                self._to_register(data)
+            case FlushLine():
+                self.unread.clear()
+            case Remember(memory):
+                self.saved = dump_memory(memory)
+            case CallHost():
+                self._call(effect)
+            case Display(text):
+                self.screen = text
+                self.screens.append(text)
+            case ReadCard():
+                self._act(self.cardholder.on_card_prompt())
+            case EnterPin(attempt):
+                self._act(self.cardholder.on_pin_prompt(attempt))
+            case HandsOff():
+                self._hands += 1
+            case HangUp():
+                pass
+            case Trace():
+                self.traces.append((self.now, effect))
+            case _:
+                assert_never(effect)
+
+    def _act(self, action: Action | None) -> None:
+        self._hands += 1
+        if action is None:
+            return
+        turn = self._hands
+
+        def act() -> None:
+            if turn == self._hands:
+                self._do(self.emulator.handle(self._hand_event(action), self.now))
+
+        self._later(action.after, act)
+
+    def _hand_event(self, action: Action) -> CardPresented | PinEntered | CancelPressed:
+        if action.act is Act.PRESENT_CARD and self.cardholder.card is not None:
+            return CardPresented(self.cardholder.card)
+        if action.act is Act.TYPE_PIN and action.pin is not None:
+            return PinEntered(action.pin)
+        return CancelPressed()
+
+    # --- the bank ----------------------------------------------------------------------------------------
+
+    def _call(self, effect: CallHost) -> None:
+        delivery = self.delivery(self.bank_messages)
+        self.bank_messages += 1
+        if delivery is Delivery.UNREACHABLE:
+            self._later(1, lambda: self.tell(BankUnreachable(effect.call, "the bank cannot be reached")))
+            return
+        self._later(1, lambda: self._asked(effect, delivery))
+
+    def _asked(self, effect: CallHost, delivery: Delivery) -> None:
+        self.tell(BankAsked(effect.call))
+        if delivery is Delivery.LOST_THERE:
+            return
+        at = (self._epoch + timedelta(milliseconds=self.now)).replace(microsecond=0)
+        reply, _ = self._open_bank().receive(effect.payload, at)
+        self._reply(effect.call, reply, delivery)
+
+    def _reply(self, call: int, reply: bytes, delivery: Delivery) -> None:
+        match delivery:
+            case Delivery.FINE:
+                self._later(self._bank_delay, lambda: self.tell(HostBytes(call, reply)))
+            case Delivery.LATE:
+                self._later(self._bank_delay + 40_000, lambda: self.tell(HostBytes(call, reply)))
+            case Delivery.GARBAGE:
+                self._later(self._bank_delay, lambda: self.tell(HostBytes(call, b"\x00\x04????")))
+            case Delivery.CLOSED:
+                self._later(self._bank_delay, lambda: self.tell(BankFailed(call, "the bank closed the connection")))
+            case Delivery.LOST_BACK | Delivery.LOST_THERE | Delivery.UNREACHABLE:
+                pass
+            case _:
+                assert_never(delivery)

@@ -1,0 +1,1 @@
+"""Keys, PIN blocks and masking. Only published or self-made test keys are ever used."""

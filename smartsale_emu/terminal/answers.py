@@ -1,0 +1,113 @@
+"""An outcome, written as the fields of a final answer (PROTOCOL.md, sections 0.2, 4 and 5.1).
+
+Which fields an answer holds is a row of the terminal profile; here is what each of them says.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from smartsale_emu.payment.receipt import Slip, cashier_slip, client_slip
+from smartsale_emu.sa.codes import OperationCode
+from smartsale_emu.sa.receipt_data import ReceiptRecord, ReceiptTag, build_receipt
+from smartsale_emu.sa.tlv import Message
+from smartsale_emu.terminal.money import bank_verdict
+from smartsale_emu.terminal.outcome import ENDINGS, Outcome, OutcomeKind
+from smartsale_emu.terminal.profile import TerminalProfile
+from smartsale_emu.units import CurrencyCode, MinorUnits
+
+RECEIPT_FIELD = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the answer repeats of the request. ``code``: field 25."""
+
+    code: str
+    title: str
+    amount: MinorUnits | None
+    currency: CurrencyCode | None
+    ern: str
+
+
+def build_answer(
+    asked: Asked, outcome: Outcome, profile: TerminalProfile, *, at: datetime, slip: int
+) -> Message:
+    """Return the final answer, its fields ascending; a field without a value is left out."""
+    rows = profile.answer
+    is_test = asked.code == str(int(OperationCode.TEST_CONNECTION))
+    wanted = rows.test_fields if is_test else rows.fields
+    values = _values(asked, outcome, profile, at)
+    if is_test and not rows.test_shows_code and outcome.bank is not None:
+        values.pop(15, None)
+    if rows.receipt and RECEIPT_FIELD in wanted:
+        receipt = _receipt(asked, outcome, profile, at, slip, code=str(values.get(15, "")))
+        if receipt:
+            values[RECEIPT_FIELD] = receipt
+    return Message.of({number: value for number in sorted(wanted) if (value := values.get(number)) is not None})
+
+
+def _values(asked: Asked, outcome: Outcome, profile: TerminalProfile, at: datetime) -> dict[int, str]:
+    bank, card, unset = outcome.bank, outcome.card, profile.answer.unset_number
+    values: dict[int, str | None] = {
+        0: str(asked.amount) if asked.amount is not None else "0",
+        4: asked.currency or "0",
+        6: _stamp(bank.answered_at if bank and bank.answered_at else at),
+        10: card.masked if card else None,
+        11: card.expiry if card else None,
+        13: bank.authorization_code or None if bank else None,
+        14: bank.rrn or None if bank else None,
+        15: _code(outcome, profile),
+        19: _text(asked, outcome, profile),
+        21: _stamp(at),
+        23: unset,
+        25: asked.code,
+        26: asked.ern or unset,
+        27: profile.terminal_id,
+        28: profile.merchant_id if bank else "0",
+        39: str(int(outcome.status)),
+    }
+    return {number: value for number, value in values.items() if value is not None}
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y%m%d%H%M%S")
+
+
+def _code(outcome: Outcome, profile: TerminalProfile) -> str | None:
+    if outcome.bank is None:
+        return ENDINGS[outcome.kind].code
+    if bank_verdict(outcome.bank.response_code) == "approved":
+        return profile.answer.approved_code
+    return profile.host_code(outcome.bank.response_code)
+
+
+def _text(asked: Asked, outcome: Outcome, profile: TerminalProfile) -> str:
+    operation = int(asked.code) if asked.code.isdigit() else None
+    return profile.text(outcome.kind, operation).replace("{field}", str(outcome.field))
+
+
+def _receipt(
+    asked: Asked, outcome: Outcome, profile: TerminalProfile, at: datetime, number: int, *, code: str
+) -> str:
+    bank, approved = outcome.bank, outcome.kind is OutcomeKind.APPROVED
+    if bank is None or outcome.kind not in (OutcomeKind.APPROVED, OutcomeKind.DECLINED):
+        return ""
+    slip = Slip(
+        title=asked.title,
+        approved=approved,
+        number=number,
+        at=at,
+        terminal_id=profile.terminal_id,
+        merchant_id=profile.merchant_id,
+        amount=asked.amount,
+        card=outcome.card,
+        response_code=code,
+        authorization_code=bank.authorization_code,
+        rrn=bank.rrn,
+    )
+    records = [ReceiptRecord(ReceiptTag.SLIP, "", client_slip(slip))]
+    if approved:
+        records.append(ReceiptRecord(ReceiptTag.CASHIER_COPY, "", cashier_slip(slip)))
+    if outcome.card and outcome.card.label:
+        records.append(ReceiptRecord(ReceiptTag.CARD_TYPE, "", outcome.card.label))
+    return build_receipt(records)

@@ -1,0 +1,86 @@
+"""What the terminal wants done, in the imperative. Effects are carried out in their order.
+
+The order is a promise: ``Remember`` stands before the ``CallBank`` or the ``Answer`` that it protects.
+"""
+
+from dataclasses import dataclass, field
+
+from smartsale_emu.payment.authorization import AuthorizationRequest
+from smartsale_emu.sa.tlv import Message
+from smartsale_emu.terminal.memory import Memory
+from smartsale_emu.units import Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Tell the register to be patient, now and every wait period until the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The final answer to the register."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """Text on the pinpad's screen, lines split by LF."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCard:
+    """Open the readers; the customer has ``within`` milliseconds."""
+
+    within: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class EnterPin:
+    """Open the keypad for a PIN; ``attempt`` counts from 1."""
+
+    attempt: int
+    within: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class HandsOff:
+    """Readers and keypad are closed: nothing is expected of the customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallBank:
+    """Send a message to the bank; events about it carry the same ``call``."""
+
+    call: int
+    request: AuthorizationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Give up a call: after this not one more byte of it leaves, and its answer is of no interest."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Write the memory to disk and sync it before the next effect."""
+
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the trace. ``because`` names the row, rule or timer; no secret is ever in it."""
+
+    kind: str
+    because: str
+    details: dict[str, object] = field(default_factory=dict)
+
+
+TerminalEffect = (
+    Wait | Answer | Display | ReadCard | EnterPin | HandsOff | CallBank | HangUp | Remember | Note
+)

@@ -1,0 +1,111 @@
+"""What happens to the terminal, in the past tense. Events come in through one door, with the time."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from smartsale_emu.payment.authorization import AuthorizationAnswer
+from smartsale_emu.payment.card import Card
+from smartsale_emu.sa.tlv import Message
+from smartsale_emu.security.masking import Secret
+
+
+class FinalFate(StrEnum):
+    """What became of the final answer on the line (PROTOCOL.md, section 0.3)."""
+
+    ACKED = "any copy was acknowledged"
+    EOT_TO_FIRST = "EOT in answer to the first copy"
+    EOT_TO_REPEAT = "EOT in answer to a repeat"
+    UNANSWERED = "no acknowledgement to any copy"
+    GONE = "the register left before it acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class PoweredOn:
+    """The pinpad has started; a pending reversal is tried at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceived:
+    """A complete request of the register, already acknowledged."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterLeft:
+    """The register closed, sent EOT, fell silent or turned to another request."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFate:
+    """The final answer's fate is known."""
+
+    fate: FinalFate
+
+
+@dataclass(frozen=True, slots=True)
+class CardPresented:
+    """A card was inserted, tapped or swiped."""
+
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class CardPulled:
+    """A chip card was taken out of the reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinEntered:
+    """The cardholder typed a PIN (4 to 12 digits) and confirmed it."""
+
+    pin: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPressed:
+    """The cancel key of the pinpad."""
+
+
+@dataclass(frozen=True, slots=True)
+class BankAsked:
+    """The first byte of the message left for the bank: from now on money may have moved."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class BankUnreachable:
+    """Not one byte left for the bank."""
+
+    call: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class BankReplied:
+    """The bank's answer to this call."""
+
+    call: int
+    answer: AuthorizationAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class BankFailed:
+    """The bank was asked, and the connection or its answer is of no use."""
+
+    call: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The deadline of the present state has come."""
+
+
+HandEvent = CardPresented | CardPulled | PinEntered | CancelPressed
+BankEvent = BankAsked | BankUnreachable | BankReplied | BankFailed
+LineEvent = RequestReceived | RegisterLeft | AnswerFate
+TerminalEvent = PoweredOn | DeadlineReached | HandEvent | BankEvent | LineEvent

@@ -1,0 +1,141 @@
+"""The rules of money, as pure functions (PROTOCOL.md, sections 0.3 and 0.4). Their whole truth tables are tested.
+
+Nothing here knows a state, a timer or a byte: what was asked, what was heard, and what follows for the money.
+"""
+
+from enum import StrEnum
+from typing import assert_never
+
+from smartsale_emu.terminal.events import FinalFate
+from smartsale_emu.terminal.memory import LastOperation, ReversedBy
+from smartsale_emu.terminal.profile import AlreadyReversed, OnEot
+from smartsale_emu.units import MinorUnits
+
+APPROVALS = frozenset({"00", "000"})
+WRONG_PIN = frozenset({"55", "117"})
+REVERSAL_ENDS = frozenset({"00", "000", "400", "25", "914"})
+REVERSAL_RETRIED = frozenset({"91", "907", "96", "909", "30", "904"})
+
+
+class Undo(StrEnum):
+    """What an emergency reversal means for an operation of the terminal (0.3, first table)."""
+
+    BY_REVERSAL = "0400 until answered"
+    NEVER = "never reversed, repeated until answered"  # 53 asked by the register
+    NOTHING = "nothing to undo"
+
+
+class Fate(StrEnum):
+    """What becomes of an operation whose final answer left."""
+
+    KEEP = "kept"
+    KEEP_IN_DOUBT = "kept, in doubt"
+    REVERSE = "reversed"
+
+
+class BankVerdict(StrEnum):
+    """What a response code means for a request that moves money."""
+
+    APPROVED = "approved"
+    WRONG_PIN = "wrong PIN"
+    DECLINED = "declined"
+
+
+class ReversalVerdict(StrEnum):
+    """What the bank's answer to a reversal means."""
+
+    ENDED = "ended"
+    RETRY = "retry"
+    ALARM = "ended with an alarm"
+
+
+class ReversalRequest(StrEnum):
+    """What operation 53 of the register gets; each value is its *because*."""
+
+    SEND = "the last operation is reversed"
+    ALREADY_BY_PINPAD = "the pinpad has reversed it by itself"
+    ALREADY_BY_REGISTER = "it was reversed, the answer to that was lost"
+    REFUSE_NONE = "there is no operation to reverse"
+    REFUSE_STATUS = "the last operation did not end with status 1"
+    REFUSE_VOID = "a void is never reversed"
+    REFUSE_AMOUNT = "the amount differs from the last operation's"
+    REFUSE_DONE = "it was reversed, there is nothing left to reverse"
+    REFUSE_BY_PINPAD = "the pinpad has reversed it by itself (already_reversed = refuse)"
+
+
+VOID_OPERATION = 4
+
+
+def bank_verdict(response_code: str) -> BankVerdict:
+    """Tell what the bank's response code means for a financial request.
+
+    >>> bank_verdict("00"), bank_verdict("55"), bank_verdict("75")
+    (<BankVerdict.APPROVED: 'approved'>, <BankVerdict.WRONG_PIN: 'wrong PIN'>, <BankVerdict.DECLINED: 'declined'>)
+    """
+    if response_code in APPROVALS:
+        return BankVerdict.APPROVED
+    return BankVerdict.WRONG_PIN if response_code in WRONG_PIN else BankVerdict.DECLINED
+
+
+def reversal_verdict(response_code: str) -> ReversalVerdict:
+    """Tell whether an answer ends a reversal. Silence and nonsense are no answers: they never come here.
+
+    >>> reversal_verdict("25"), reversal_verdict("91"), reversal_verdict("05")
+    (<ReversalVerdict.ENDED: 'ended'>, <ReversalVerdict.RETRY: 'retry'>, <ReversalVerdict.ALARM: 'ended with an alarm'>)
+    """
+    if response_code in REVERSAL_ENDS:
+        return ReversalVerdict.ENDED
+    return ReversalVerdict.RETRY if response_code in REVERSAL_RETRIED else ReversalVerdict.ALARM
+
+
+def fate_of_final(fate: FinalFate, *, eot_first: OnEot, eot_repeat: OnEot) -> Fate:
+    """Tell what becomes of the money after the final answer's fate on the line."""
+    match fate:
+        case FinalFate.ACKED:
+            return Fate.KEEP
+        case FinalFate.EOT_TO_FIRST:
+            return Fate.REVERSE if eot_first is OnEot.REVERSE else Fate.KEEP_IN_DOUBT
+        case FinalFate.EOT_TO_REPEAT:
+            return Fate.REVERSE if eot_repeat is OnEot.REVERSE else Fate.KEEP_IN_DOUBT
+        case FinalFate.UNANSWERED | FinalFate.GONE:
+            return Fate.REVERSE
+        case _:
+            assert_never(fate)
+
+
+def must_reverse(*, bank_asked: bool, declined: bool, acknowledged: bool, undo: Undo) -> bool:
+    """Tell whether the pinpad owes the bank a reversal when an operation is interrupted.
+
+    The bank was asked, it did not decline, the register has not acknowledged, and there is something to undo.
+    """
+    return bank_asked and not declined and not acknowledged and undo is Undo.BY_REVERSAL
+
+
+def reversal_request(
+    last: LastOperation | None, amount: MinorUnits | None, *, already_reversed: AlreadyReversed
+) -> ReversalRequest:
+    """Tell what operation 53 gets: ``last`` is the last money operation that the bank approved.
+
+    ``amount``: the amount of the request, None when it gave none.
+    """
+    if last is None:
+        return ReversalRequest.REFUSE_NONE
+    if last.status != 1:
+        return ReversalRequest.REFUSE_STATUS
+    if last.operation == VOID_OPERATION:
+        return ReversalRequest.REFUSE_VOID
+    if amount is not None and amount != last.request.amount:
+        return ReversalRequest.REFUSE_AMOUNT
+    match last.reversed_by:
+        case ReversedBy.NOBODY:
+            return ReversalRequest.SEND
+        case ReversedBy.REGISTER:
+            return ReversalRequest.REFUSE_DONE if last.told else ReversalRequest.ALREADY_BY_REGISTER
+        case ReversedBy.PINPAD if last.told:
+            return ReversalRequest.REFUSE_DONE
+        case ReversedBy.PINPAD if already_reversed is AlreadyReversed.REFUSE:
+            return ReversalRequest.REFUSE_BY_PINPAD
+        case ReversedBy.PINPAD:
+            return ReversalRequest.ALREADY_BY_PINPAD
+        case _:
+            assert_never(last.reversed_by)

@@ -1,0 +1,82 @@
+"""A register's message, read as a request: what is asked, or why it cannot be (PROTOCOL.md, section 0.1)."""
+
+from dataclasses import dataclass
+
+from smartsale_emu.sa.tlv import Message
+from smartsale_emu.terminal.operations import OPERATIONS, Operation
+from smartsale_emu.terminal.outcome import OutcomeKind
+from smartsale_emu.units import MAX_AMOUNT, CurrencyCode, MinorUnits
+
+AMOUNT, CURRENCY, OPERATION_CODE, ERN, TERMINAL_ID = 0, 4, 25, 26, 27
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that can be served. ``ern``: field 26 as sent when it is a number, else empty."""
+
+    operation: Operation
+    amount: MinorUnits | None
+    currency: CurrencyCode | None
+    ern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that is answered at once, without card or bank.
+
+    ``code``: what field 25 of the answer repeats. ``field``: the number of the offending field, if one is.
+    """
+
+    kind: OutcomeKind
+    code: str
+    because: str
+    field: int | None = None
+    amount: MinorUnits | None = None
+    currency: CurrencyCode | None = None
+    ern: str = ""
+
+
+def parse_request(message: Message, *, terminal_id: str, check_terminal_id: bool) -> Request | Refusal:
+    """Read a register's message. Never raises; a field that stands twice counts with its last value."""
+    code = message.text(OPERATION_CODE)
+    amount, currency, ern = _amount(message), _currency(message), _ern(message)
+
+    def refuse(kind: OutcomeKind, because: str, field: int | None = None, *, code: str = code or "0") -> Refusal:
+        return Refusal(kind, code, because, field, amount, currency, ern)
+
+    if not _is_number(code):
+        return refuse(OutcomeKind.BAD_FIELD, "no operation code (field 25)", OPERATION_CODE, code="0")
+    operation = OPERATIONS.get(int(code or 0))
+    if operation is None:
+        return refuse(OutcomeKind.UNKNOWN_OPERATION, f"operation {code} is not known")
+    values = {AMOUNT: amount, CURRENCY: currency}
+    for field in (*operation.needs, *operation.optional):
+        given = message.text(field)
+        if values[field] is None and (given or field in operation.needs):
+            return refuse(OutcomeKind.BAD_FIELD, f"field {field} is {'malformed' if given else 'missing'}", field)
+    given_id = message.text(TERMINAL_ID)
+    if check_terminal_id and given_id and given_id != terminal_id:
+        return refuse(OutcomeKind.WRONG_TERMINAL, "field 27 names another terminal", TERMINAL_ID)
+    return Request(operation, amount, currency, ern)
+
+
+def _is_number(text: str | None, most_digits: int = 9) -> bool:
+    return bool(text) and text is not None and text.isascii() and text.isdigit() and len(text) <= most_digits
+
+
+def _amount(message: Message) -> MinorUnits | None:
+    text = message.text(AMOUNT)
+    if not _is_number(text, most_digits=32):
+        return None
+    amount = int(text or 0)
+    return MinorUnits(amount) if 0 < amount <= MAX_AMOUNT else None
+
+
+def _currency(message: Message) -> CurrencyCode | None:
+    text = message.text(CURRENCY)
+    return CurrencyCode(text) if text and len(text) == 3 and _is_number(text) else None
+
+
+def _ern(message: Message) -> str:
+    text = message.text(ERN)
+    return text if text and _is_number(text, most_digits=6) else ""

@@ -1,0 +1,212 @@
+"""The terminal application: three doors (line and hands and bank events, time), a table behind them.
+
+``transitions`` runs the table; a deadline belongs to a state: entering arms it, leaving forgets it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from transitions import EventData, Machine
+
+from smartsale_emu.sa.tlv import Message
+from smartsale_emu.terminal.classify import classify, reversal_decision
+from smartsale_emu.terminal.effects import Note, TerminalEffect
+from smartsale_emu.terminal.events import (
+    AnswerFate,
+    BankAsked,
+    BankFailed,
+    BankReplied,
+    BankUnreachable,
+    CardPresented,
+    DeadlineReached,
+    FinalFate,
+    PinEntered,
+    PoweredOn,
+    RegisterLeft,
+    RequestReceived,
+    TerminalEvent,
+)
+from smartsale_emu.terminal.memory import Memory, Safe
+from smartsale_emu.terminal.profile import TerminalProfile
+from smartsale_emu.terminal.requests import Request, parse_request
+from smartsale_emu.terminal.table import DEADLINES, IGNORED, REST, TRANSITIONS, Kind, Row, State
+from smartsale_emu.terminal.work import Work
+from smartsale_emu.units import Millis, later
+
+BANK_EVENTS = BankAsked | BankUnreachable | BankReplied | BankFailed
+
+
+class _Position:
+    """The model that ``transitions`` moves: a state and the desk its actions work on."""
+
+    def __init__(self, work: Work) -> None:
+        self.state = State.IDLE
+        self.work = work
+
+
+def _runner(row: Row) -> Any:
+    def run(data: EventData) -> None:
+        row.action(data.model.work)
+
+    return run
+
+
+def build_machine(position: _Position) -> Machine:
+    """Return the machine that runs the table: its transitions are the rows and nothing else."""
+    machine = Machine(
+        model=position,
+        states=State,
+        initial=State.IDLE,
+        auto_transitions=False,
+        send_event=True,
+    )
+    for row in TRANSITIONS:
+        machine.add_transition(
+            row.kind.name, source=row.source, dest=row.target, before=[_runner(row)]
+        )
+    return machine
+
+
+class Terminal:
+    """The Smart Sale application. ``epoch``: the local date and time of ``now`` = 0."""
+
+    def __init__(self, profile: TerminalProfile, memory: Memory, safe: Safe, epoch: datetime) -> None:
+        self._work = Work(profile, memory, safe, epoch)
+        self._position = _Position(self._work)
+        self._machine = build_machine(self._position)
+        self._deadline: Millis | None = None
+
+    @property
+    def state(self) -> State:
+        """The state of the table."""
+        return self._position.state
+
+    @property
+    def memory(self) -> Memory:
+        """What the pinpad remembers at this moment."""
+        return self._work.memory
+
+    @property
+    def profile(self) -> TerminalProfile:
+        """The firmware that is played."""
+        return self._work.profile
+
+    @property
+    def at_rest(self) -> bool:
+        """True when no register is being served: a request begins a session."""
+        return self.state in REST
+
+    def next_deadline(self) -> Millis | None:
+        """Return the moment at which ``tick`` has something to do, or None."""
+        return self._deadline
+
+    def tick(self, now: Millis) -> list[TerminalEffect]:
+        """Let time pass; returns the effects of a deadline that has come."""
+        if self._deadline is None or now < self._deadline:
+            return []
+        self._deadline = None
+        return self.handle(DeadlineReached(), now)
+
+    def handle(self, event: TerminalEvent, now: Millis) -> list[TerminalEffect]:
+        """Take an event in; returns the effects to carry out, in order."""
+        work = self._work
+        work.now, work.effects = now, []
+        queue: list[TerminalEvent] = [event]
+        while queue:
+            self._one(queue.pop(0))
+            queue += work.followups
+            work.followups = []
+            if self.state is State.IDLE and not queue and work.memory.pending is not None:
+                self._fire(Kind.REVERSAL_FOUND)
+                if isinstance(event, PoweredOn):
+                    self._fire(Kind.RETRY_DUE)
+        effects, work.effects = work.effects, []
+        return effects
+
+    def _one(self, event: TerminalEvent) -> None:
+        work, state = self._work, self.state
+        if isinstance(event, PoweredOn):
+            work.rest()
+            return
+        if isinstance(event, BANK_EVENTS):
+            if event.call != work.call:
+                work.note("ignored", "the call was given up: its answer changes nothing", event=_name(event))
+                return
+            if state is State.BANK_CONNECT and isinstance(event, BankReplied | BankFailed):
+                self._fire(Kind.BANK_ASKED)
+                state = self.state
+        if isinstance(event, RequestReceived) and state not in REST:
+            work.note("ignored", IGNORED[(state, Kind.REQUEST_REFUSED)], event=_name(event))
+            return
+        self._take(event)
+        kind = classify(state, event, work)
+        reason = IGNORED.get((state, kind))
+        if reason is not None:
+            work.note("ignored", reason, state=str(state), event=str(kind))
+        else:
+            self._fire(kind)
+
+    def _fire(self, kind: Kind) -> None:
+        """Move by one row of the table; the state's deadline is armed anew when the row has a target."""
+        work, before = self._work, self.state
+        mark, because = len(work.effects), self._work.because or str(kind)
+        self._machine.events[kind.name].trigger(self._position)
+        after = self.state
+        if (before, kind) in _MOVING:
+            deadline = DEADLINES.get(after)
+            wait = getattr(work.profile.timers, deadline.timer) if deadline else None
+            self._deadline = later(work.now, wait) if wait is not None else None
+            details: dict[str, object] = {"from": str(before), "to": str(after), "event": str(kind)}
+            work.effects.insert(mark, Note("state", because, details))
+
+    def _take(self, event: TerminalEvent) -> None:
+        """Lay the content of an event on the desk."""
+        work = self._work
+        match event:
+            case RequestReceived(message):
+                self._take_request(message)
+            case CardPresented(card):
+                if self.state is State.CARD_PROMPT:
+                    work.card, work.because = card, f"card {card.name}, {card.entry_mode}"
+            case PinEntered(pin):
+                if self.state is State.PIN_ENTRY:
+                    work.pin, work.because = pin, "a PIN was entered"
+            case BankReplied(_, answer):
+                work.bank, work.because = answer, f"the bank answered {answer.response_code}"
+            case BankUnreachable(_, because) | BankFailed(_, because) | RegisterLeft(because):
+                work.because = because
+                if isinstance(event, RegisterLeft):
+                    work.fate = FinalFate.GONE
+            case AnswerFate(fate):
+                work.fate, work.because = fate, str(fate)
+            case DeadlineReached():
+                deadline = DEADLINES[self.state]
+                work.because = f"timer {deadline.timer} ran out"
+            case _:
+                work.because = _name(event)
+
+    def _take_request(self, message: Message) -> None:
+        work, profile = self._work, self._work.profile
+        work.clear_desk()
+        work.message = message
+        work.request = parse_request(
+            message, terminal_id=profile.terminal_id, check_terminal_id=profile.rules.check_terminal_id
+        )
+        request = work.request
+        if isinstance(request, Request):
+            work.because = f"operation {int(request.operation.code)}"
+            if request.operation.undo.name == "NEVER" and work.memory.pending is None:
+                work.because = str(reversal_decision(request, work))
+        else:
+            work.because = request.because
+        if message.repeated:
+            work.note("decision", f"fields {sorted(message.repeated)} stand twice: the last one counts")
+
+
+_MOVING = frozenset((row.source, row.kind) for row in TRANSITIONS if row.target is not None)
+
+
+def _name(event: TerminalEvent) -> str:
+    return {"CancelPressed": "cancel was pressed", "CardPulled": "the card was pulled"}.get(
+        type(event).__name__, type(event).__name__
+    )

@@ -1,0 +1,76 @@
+"""The card files: all readable, all test numbers, and a wrong one refused by file and key."""
+
+from pathlib import Path
+
+import pytest
+
+from smartsale_emu.errors import ProfileError
+from smartsale_emu.payment.card import EntryMode, PinRule, TestCard, luhn_valid, parse_card
+
+FOLDER = Path(__file__).parents[2] / "smartsale_emu" / "payment" / "cards"
+FILES = {file.stem: file.read_text(encoding="utf-8") for file in sorted(FOLDER.glob("*.toml"))}
+
+
+def read(name: str) -> TestCard:
+    return parse_card(FILES[name], name=name, origin=f"{name}.toml")
+
+
+def test_the_promised_cards_are_there() -> None:
+    promised = {
+        "mir-chip",
+        "mir-contactless",
+        "visa-chip",
+        "mastercard-magstripe",
+        "mir-expired",
+        "mir-blocked",
+    }
+    assert promised <= FILES.keys()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_card_reads_whole(name: str) -> None:
+    card = read(name).card
+    assert card.name == name
+    assert luhn_valid(card.pan)
+    assert len(card.track2.reveal()) <= 37
+    assert card.pan not in repr(card)
+    assert (card.entry_mode is EntryMode.MAGSTRIPE) is (card.service_code[0] == "1")
+    assert bool(card.aid) is (card.entry_mode is not EntryMode.MAGSTRIPE)
+
+
+def test_no_two_cards_share_a_number() -> None:
+    assert len({read(name).card.pan for name in FILES}) == len(FILES)
+
+
+def test_no_card_hides_a_forgotten_pin_block() -> None:
+    """A number whose middle is all zeros gives the same block with and without the card mixed in."""
+    assert all(read(name).card.pan[-13:-1] != "0" * 12 for name in FILES)
+
+
+def test_what_the_everyday_cards_are() -> None:
+    chip, tapped, stripe = read("mir-chip"), read("mir-contactless"), read("mastercard-magstripe")
+    assert (chip.card.pan, chip.account.pin.reveal()) == ("2200123456789019", "1234")
+    assert (chip.card.pin_rule, tapped.card.pin_rule) == (PinRule.ALWAYS, PinRule.OVER_LIMIT)
+    assert (stripe.card.pin_rule, stripe.card.service_code) == (PinRule.NEVER, "101")
+    assert chip.card.track2.reveal().startswith("2200123456789019=3012201")
+
+
+WRONG = {
+    "no table": ("[account]", "[acount]", "x.toml: the table [account] is missing"),
+    "check digit": ('"2200123456789019"', '"2200123456789018"', "x.toml: card.pan"),
+    "expiry": ('"3012"', '"30"', "x.toml: card.expiry"),
+    "entry mode": ('"chip"', '"chips"', "x.toml: card.entry_mode"),
+    "PIN": ('pin = "1234"', "pin = 1234", "x.toml: account.pin"),
+    "no balance": ("balance = 10_000_000", "", "x.toml: account.balance"),
+    "unknown": ("[account]", "[account]\nbalnce = 1", "x.toml: account.balnce"),
+    "broken": ("[account]", "[account", "x.toml: "),
+}
+
+
+@pytest.mark.parametrize(("good", "bad", "says"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_card_file_is_refused_by_file_and_key(good: str, bad: str, says: str) -> None:
+    assert good in FILES["mir-chip"]
+    with pytest.raises(ProfileError) as caught:
+        parse_card(FILES["mir-chip"].replace(good, bad, 1), name="x", origin="x.toml")
+    assert str(caught.value).startswith(says)
+    assert "220012345678901" not in str(caught.value)
