@@ -11,6 +11,10 @@ from smartsale_emu.runtime.file_lock import FileLock
 from smartsale_emu.runtime.ports import plain_reason
 
 
+MEMORY_NAME = "memory.json"
+LEDGER_NAME = "bank.sqlite"
+
+
 class StateInUseError(StateError):
     """Another process has the state directory."""
 
@@ -37,12 +41,12 @@ class StateDir:
     @property
     def memory(self) -> Path:
         """The pinpad's memory: operating day, last operation, counters, pending reversal."""
-        return self.path / "memory.json"
+        return self.path / MEMORY_NAME
 
     @property
     def ledger(self) -> Path:
         """The bank's ledger."""
-        return self.path / "bank.sqlite"
+        return self.path / LEDGER_NAME
 
     @property
     def port(self) -> Path:

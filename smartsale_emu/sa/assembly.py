@@ -41,6 +41,7 @@ class Assembly:
         self._expected = 1
         self._accepted = b""  # the wire of the block just accepted
         self._complete: tuple[Message, bytes] | None = None
+        self._refused: tuple[Message, bytes] | None = None
 
     @property
     def begun(self) -> bool:
@@ -52,9 +53,16 @@ class Assembly:
         complete, self._complete = self._complete, None
         return complete
 
+    def refuse(self, complete: tuple[Message, bytes]) -> None:
+        """Take back a message that was not acknowledged: a repeat of its last block completes it again."""
+        self._refused = complete
+
     def add(self, block: Block) -> tuple[Verdict, str]:
         """Judge a block and keep it if it is the next one. The text says why and holds no data."""
         if block.wire == self._accepted:
+            if self._refused is not None:
+                self._complete, self._refused = self._refused, None
+                return Verdict.ACCEPTED, ""
             return Verdict.REPEATED, f"block {block.number}"
         verdict, detail = Verdict.ACCEPTED, ""
         if block.number == 1 and self.begun:
@@ -66,6 +74,7 @@ class Assembly:
             return Verdict.TOO_LONG, f"more than {self._max} bytes"
         if block.last:
             return self._finish(block)
+        self._refused = None
         self._data += block.chunk
         self._wire += block.wire
         self._accepted = block.wire

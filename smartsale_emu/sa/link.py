@@ -206,16 +206,18 @@ class Link:
         self._assembly.reset()
         self._deliver(Received(message, frame.wire), "frame", events)
 
-    def _deliver(self, received: Received, unit: str, events: list[LinkEvent]) -> None:
+    def _deliver(self, received: Received, unit: str, events: list[LinkEvent]) -> bool:
         """Acknowledge a complete message and hand it over, or refuse it as the owner of the link says."""
         match self._admit(received.message, received.wire):
             case Admission.ACK:
                 events += (Transmit(Control.ACK.wire, f"ACK of a {unit}"), received)
+                return True
             case Admission.NAK:
                 events.append(Noted(NoteKind.REFUSED, "busy: refused"))
                 events.append(Transmit(Control.NAK.wire, "NAK: busy"))
             case Admission.IGNORE:
                 events.append(Noted(NoteKind.REFUSED, "busy: not answered"))
+        return False
 
     def _take_block(self, block: Block, now: Millis, events: list[LinkEvent]) -> None:
         verdict, detail = self._assembly.add(block)
@@ -240,7 +242,8 @@ class Link:
         self._naks = 0
         self._last_block = now
         if (complete := self._assembly.take()) is not None:
-            self._deliver(Received(*complete), "last block", events)
+            if not self._deliver(Received(*complete), "last block", events):
+                self._assembly.refuse(complete)
         else:
             events.append(Transmit(Control.ACK.wire, f"ACK of block {block.number}"))
 

@@ -62,6 +62,8 @@ class KeptRequest:
     """What a reversal needs of its original. ``sealed_pan`` opens with the terminal's storage key only."""
 
     transaction: str
+    terminal_id: str
+    merchant_id: str
     stan: int
     sent_at: str  # ISO 8601, local
     amount: int
@@ -123,8 +125,9 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything the pinpad keeps. ``kept_count`` and ``kept_amount``: approved and not reversed."""
+    """Everything the pinpad keeps. ``terminal_id``: under which it last ran. ``kept_count`` and ``kept_amount``: approved and not reversed."""
 
+    terminal_id: str = ""
     stan: int = 0
     slip: int = 0
     day: int = 1
@@ -153,6 +156,8 @@ def keep_request(request: AuthorizationRequest, safe: Safe) -> KeptRequest:
     card = request.card
     return KeptRequest(
         transaction=request.transaction,
+        terminal_id=request.terminal_id,
+        merchant_id=request.merchant_id,
         stan=request.stan,
         sent_at=request.sent_at.isoformat(),
         amount=request.amount,
@@ -166,9 +171,7 @@ def keep_request(request: AuthorizationRequest, safe: Safe) -> KeptRequest:
     )
 
 
-def reversal_of(
-    pending: Pending, safe: Safe, *, terminal_id: str, merchant_id: str
-) -> AuthorizationRequest:
+def reversal_of(pending: Pending, safe: Safe) -> AuthorizationRequest:
     """Return the reversal message for a pending operation: STAN, amount and card of the original.
 
     A repeat differs from the first sending in ``attempt`` only.
@@ -186,8 +189,8 @@ def reversal_of(
         transaction=Transaction(kept.transaction),
         stan=kept.stan,
         sent_at=datetime.fromisoformat(pending.reversing_at),
-        terminal_id=terminal_id,
-        merchant_id=merchant_id,
+        terminal_id=kept.terminal_id,
+        merchant_id=kept.merchant_id,
         amount=MinorUnits(kept.amount),
         currency=CurrencyCode(kept.currency),
         card=_card_of(kept, safe),

@@ -3,6 +3,7 @@
 ``transitions`` runs the table; a deadline belongs to a state: entering arms it, leaving forgets it.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -71,7 +72,7 @@ class Terminal:
     """The Smart Sale application. ``epoch``: the local date and time of ``now`` = 0."""
 
     def __init__(self, profile: TerminalProfile, memory: Memory, safe: Safe, epoch: datetime) -> None:
-        self._work = Work(profile, memory, safe, epoch)
+        self._work = Work(profile, replace(memory, terminal_id=profile.terminal_id), safe, epoch)
         self._position = _Position(self._work)
         self._machine = build_machine(self._position)
         self._deadline: Millis | None = None

@@ -295,9 +295,7 @@ class Work:
             raise AssertionError("a reversal of nothing")
         self._hang_up()
         stamped = replace(pending, reversing_at=pending.reversing_at or self._date.isoformat())
-        message = reversal_of(
-            stamped, self._safe, terminal_id=self.profile.terminal_id, merchant_id=self.profile.merchant_id
-        )
+        message = reversal_of(stamped, self._safe)
         counted = replace(stamped, stage=Stage.REVERSING, attempts=pending.attempts + 1)
         self.note("decision", pending.because, reversal_of=pending.request.stan, attempt=counted.attempts)
         self._display("reversal")

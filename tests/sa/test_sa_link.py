@@ -3,6 +3,7 @@
 import pytest
 
 from smartsale_emu.sa.events import (
+    Admission,
     Delivered,
     GaveUp,
     LinkEvent,
@@ -16,7 +17,7 @@ from smartsale_emu.sa.events import (
     Transmit,
 )
 from smartsale_emu.sa.framing import crc16, encode_blocks, encode_frame, encode_message
-from smartsale_emu.sa.link import MAX_QUEUE, Link
+from smartsale_emu.sa.link import MAX_QUEUE, Admit, Link
 from smartsale_emu.sa.tlv import Message, Record, encode_records
 from smartsale_emu.units import Millis
 
@@ -43,8 +44,8 @@ def sealed_block(number: int, chunk: bytes) -> bytes:
 class Line:
     """A link and its clock; what it transmitted and what it told, apart."""
 
-    def __init__(self, timing: LinkTiming | None = None) -> None:
-        self.link = Link(timing)
+    def __init__(self, timing: LinkTiming | None = None, *, admit: Admit | None = None) -> None:
+        self.link = Link(timing, admit=admit)
         self.now = 0
         self.sent: list[bytes] = []
         self.told: list[LinkEvent] = []
@@ -457,6 +458,43 @@ def test_eot_while_a_message_waits_for_its_turn_drops_it_unbegun(line: Line) -> 
     line.send(WAIT, "wait").at(7000).send(FINAL, "final").hear(ACK + EOT)
     assert line.take() == ([WAIT_WIRE] * 2, [Started("wait"), Delivered("wait"), PeerEot()])
     assert line.link.idle
+
+
+# ---------------------------------------------------------------------- admission
+
+
+@pytest.mark.parametrize(("verdict", "sent"), [(Admission.NAK, [NAK]), (Admission.IGNORE, [])])
+def test_a_message_that_is_not_admitted_is_not_told(verdict: Admission, sent: list[bytes]) -> None:
+    line = Line(admit=lambda message, wire: verdict)
+    line.hear(REQUEST_WIRE)
+    answers, told = line.take()
+    assert (answers, notes(told), len(told)) == (sent, [NoteKind.REFUSED], 1)
+
+
+def test_refusing_for_being_busy_never_gives_up_the_session() -> None:
+    line = Line(admit=lambda message, wire: Admission.NAK)
+    line.hear(REQUEST_WIRE * 4)
+    assert line.take()[0] == [NAK] * 4
+
+
+def test_the_repeat_of_the_last_block_of_a_refused_message_is_judged_again() -> None:
+    verdicts = [Admission.NAK, Admission.IGNORE, Admission.ACK]
+    line = Line(admit=lambda message, wire: verdicts.pop(0))
+    for wire in (*LONG_WIRES, LONG_WIRES[-1], LONG_WIRES[-1], LONG_WIRES[-1]):
+        line.hear(wire)
+    sent, told = line.take()
+    assert sent == [ACK, ACK, ACK, NAK, ACK, ACK]
+    assert notes(told) == [NoteKind.REFUSED, NoteKind.REFUSED, NoteKind.REPEATED_BLOCK]
+    assert [event for event in told if isinstance(event, Received)] == [Received(LONG, b"".join(LONG_WIRES))]
+
+
+def test_a_repeat_of_the_first_block_after_a_refused_message_completes_nothing() -> None:
+    line = Line(admit=lambda message, wire: Admission.NAK)
+    for wire in (*LONG_WIRES, LONG_WIRES[0], LONG_WIRES[0]):
+        line.hear(wire)
+    sent, told = line.take()
+    assert sent == [ACK, ACK, ACK, NAK, ACK, ACK]
+    assert notes(told) == [NoteKind.REFUSED, NoteKind.REPEATED_BLOCK]
 
 
 # ---------------------------------------------------------------------- abandon, reset, bounds

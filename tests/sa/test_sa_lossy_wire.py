@@ -128,10 +128,10 @@ def test_delivered_means_received_once_in_order_and_all_else_is_reported(
     started = [event.token for event in wire.told if isinstance(event, Started)]
     ends = [event for event in wire.told if isinstance(event, Delivered | Refused | GaveUp)]
     assert started == list(range(len(wanted)))
-    for number, event in enumerate(ends):
-        # over three bad frames in a row a link gives up the whole session, whatever it was sending
-        assert event.token == number or event == GaveUp(None, "3 NAKs in a row")
-    assert len(ends) == len(wanted)
+    ended = [event.token for event in ends if isinstance(event.token, int)]
+    assert ended == sorted(set(ended)), "each message has one end, in order"
+    # over three bad frames in a row a link gives up the whole session, whatever it was sending
+    assert len(wanted) - len(ended) <= ends.count(GaveUp(None, "3 NAKs in a row"))
 
     distinct = [event for place, event in enumerate(wire.received) if event not in wire.received[:place]]
     numbers = [wanted.index(event.message) for event in distinct]

@@ -1,0 +1,130 @@
+"""``ledger``: what the bank holds, what the pinpad remembers, and whether they agree."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from smartsale_emu.errors import StateError
+from smartsale_emu.host.ledger import Operation
+from smartsale_emu.payment.receipt import format_amount
+from smartsale_emu.runtime.ledger_file import read_ledger
+from smartsale_emu.runtime.memory_file import MemoryFile
+from smartsale_emu.runtime.state_dir import LEDGER_NAME, MEMORY_NAME
+from smartsale_emu.scenario.agreement import Agreement, compare
+from smartsale_emu.terminal.memory import KeptRequest, Memory, parse_memory
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare; status 0 when they agree, 1 when not."""
+    memory = _memory(args.state)
+    operations = _operations(args.bank_state or args.state)
+    agreement = compare(operations, memory, terminal_id=memory.terminal_id)
+    if args.json:
+        print(json.dumps(_document(agreement, operations, memory), ensure_ascii=False, indent=1))
+    else:
+        _print(agreement, operations, memory)
+    return 0 if agreement.agree else 1
+
+
+def _memory(directory: Path) -> Memory:
+    if not directory.is_dir():
+        raise StateError(f"state directory {directory}: no such directory")
+    path = directory / MEMORY_NAME
+    text = MemoryFile(path).load()
+    return Memory() if text is None else parse_memory(text, origin=str(path))
+
+
+def _operations(directory: Path) -> Sequence[Operation]:
+    if not directory.is_dir():
+        raise StateError(f"state directory {directory}: no such directory")
+    path = directory / LEDGER_NAME
+    if not path.exists():
+        return ()
+    with read_ledger(path) as ledger:
+        return ledger.operations()
+
+
+def _document(agreement: Agreement, operations: Sequence[Operation], memory: Memory) -> dict[str, object]:
+    return {
+        "agree": agreement.agree,
+        "disagreements": agreement.disagreements,
+        "notes": agreement.notes,
+        "bank": {"operations": [_bank_row(operation) for operation in operations]},
+        "pinpad": {
+            "terminal_id": memory.terminal_id,
+            "kept_count": memory.kept_count,
+            "kept_amount": memory.kept_amount,
+            "last_operation": _public(asdict(memory.last)) if memory.last else None,
+            "pending_reversal": _public(asdict(memory.pending)) if memory.pending else None,
+            "remarks": [asdict(remark) for remark in memory.remarks],
+        },
+    }
+
+
+def _public(kept: dict[str, object]) -> dict[str, object]:
+    """The request's own fields, without the sealed card number."""
+    request = kept["request"]
+    if isinstance(request, dict):
+        kept["request"] = {key: value for key, value in request.items() if key != "sealed_pan"}
+    return kept
+
+
+def _bank_row(operation: Operation) -> dict[str, object]:
+    key = operation.key
+    return {
+        "terminal_id": key.terminal_id,
+        "merchant_id": key.merchant_id,
+        "stan": key.stan,
+        "sent_at": key.sent_at.isoformat(),
+        "transaction": str(operation.transaction),
+        "amount": operation.amount,
+        "currency": operation.currency,
+        "card": operation.card_masked,
+        "account": operation.account,
+        "state": str(operation.state),
+        "response_code": operation.response_code,
+        "rrn": operation.rrn,
+        "authorization_code": operation.authorization_code,
+        "reversals": operation.reversal_count,
+        "reversed_at": operation.reversed_at.isoformat() if operation.reversed_at else None,
+        "because": operation.because,
+    }
+
+
+def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(title=f"The bank: {len(operations)} operations", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    for name in ("STAN", "sent", "card", "amount", "state", "code", "RRN", "reversals"):
+        table.add_column(name, justify="right" if name in ("amount", "reversals") else "left", no_wrap=True)
+    for row in operations:
+        table.add_row(
+            f"{row.key.stan:06d}",
+            f"{row.key.sent_at:%d.%m %H:%M:%S}",
+            row.card_masked,
+            format_amount(row.amount),
+            str(row.state),
+            row.response_code,
+            row.rrn,
+            str(row.reversal_count),
+        )
+    console.print(table)
+    kept = format_amount(memory.kept_amount) if memory.kept_amount >= 0 else str(memory.kept_amount)
+    console.print(f"The pinpad keeps {memory.kept_count} operations for {kept}.")
+    console.print(f"Last operation: {_told(memory.last.request, memory.last.reversed_by) if memory.last else 'none'}")
+    console.print(
+        f"Pending: {_told(memory.pending.request, '')}: {memory.pending.because}" if memory.pending else "Pending: none"
+    )
+    for sentence in (*agreement.disagreements, *agreement.notes):
+        console.print(f"- {sentence}")
+    console.print("They agree." if agreement.agree else "They do NOT agree.")
+
+
+def _told(kept: KeptRequest, reversed_by: str) -> str:
+    undone = f", reversed by the {reversed_by}" if reversed_by else ""
+    return f"STAN {kept.stan:06d}, {format_amount(kept.amount)}, {kept.masked_pan}{undone}"
