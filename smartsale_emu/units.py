@@ -18,6 +18,9 @@ CurrencyCode = NewType("CurrencyCode", str)
 
 RUB = CurrencyCode("643")
 
+NOTHING = MinorUnits(0)
+"""No amount, or none given."""
+
 MAX_AMOUNT = MinorUnits(999_999_999_999)
 """The largest amount of field 0: 9999999999.99 (PROTOCOL.md, section 4)."""
 

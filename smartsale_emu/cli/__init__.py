@@ -1,4 +1,4 @@
-"""The command line. What a command needs is imported when it runs, so that a pinpad is on its port at once."""
+"""The command line. What a command needs is imported when it runs: a pinpad is on its port at once."""
 
 import sys
 from collections.abc import Sequence

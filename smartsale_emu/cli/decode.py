@@ -26,7 +26,9 @@ def _bytes(text: str) -> bytes:
         raise SetupError("decode: there are no bytes to decode")
     bad = re.search(r"[^0-9A-Fa-f]", digits)
     if bad:
-        raise SetupError(f"decode: {bad[0]!r} is not a hexadecimal digit (place {bad.start() + 1} of the digits)")
+        raise SetupError(
+            f"decode: {bad[0]!r} is not a hexadecimal digit (place {bad.start() + 1} of the digits)"
+        )
     if len(digits) % 2:
         raise SetupError(f"decode: {len(digits)} hexadecimal digits do not make whole bytes")
     return bytes.fromhex(digits)

@@ -54,9 +54,7 @@ def run(args: argparse.Namespace) -> int:
         console.rule(f"{number}. {step.operation}", align="left")
         console.print(f"[italic]{escape(step.tell)}[/]\n")
         _play(stage, step, console, frames=args.frames)
-    agreement = compare(
-        stage.ledger.operations(), stage.world.emulator.memory, terminal_id=stage.terminal_id
-    )
+    agreement = compare(stage.ledger.operations(), stage.world.emulator.memory, terminal_id=stage.terminal_id)
     console.rule(align="left")
     for sentence in (*agreement.disagreements, *agreement.notes):
         console.print(escape(sentence))
@@ -77,13 +75,22 @@ class _Stage:
     @classmethod
     def build(cls) -> "_Stage":
         keys, epoch = load_keys(), datetime.now().replace(microsecond=0)
-        profile, bank_profile = load_terminal_profile(DEFAULT_TERMINAL_PROFILE), load_bank_profile(DEFAULT_BANK_PROFILE)
+        profile, bank_profile = (
+            load_terminal_profile(DEFAULT_TERMINAL_PROFILE),
+            load_bank_profile(DEFAULT_BANK_PROFILE),
+        )
         ledger = MemoryLedger()
         bank = build_bank(bank_profile, ledger, keys)
 
         def boot(saved: str | None) -> Emulator:
             return build_emulator(
-                profile, bank_profile, keys, memory_text=saved, memory_origin="memory", epoch=epoch, traced=True
+                profile,
+                bank_profile,
+                keys,
+                memory_text=saved,
+                memory_origin="memory",
+                epoch=epoch,
+                traced=True,
             )
 
         world = World(boot, bank.connect, cardholder=Cardholder(None), epoch=epoch)

@@ -41,7 +41,11 @@ async def _serve(server: HostServer, *, headless: bool, state: str) -> None:
     on_stop_signal(server.stop)
 
     def ready(name: str) -> None:
-        text = f"READY port={name}" if headless else f"The bank listens on {name}, its ledger is in {state}. Ctrl-C ends it."
+        text = (
+            f"READY port={name}"
+            if headless
+            else f"The bank listens on {name}, its ledger is in {state}. Ctrl-C ends it."
+        )
         print(text, flush=True)
 
     await server.run(ready)
@@ -70,4 +74,5 @@ def _line(exchange: Exchange) -> str:
     request, answer = exchange.request, exchange.answer
     card = request.card.masked if request.card else "-"
     amount = f"{request.amount / 100:.2f}" if request.amount else "-"
-    return f"{stamp}  {request.step:<9} STAN {request.stan:06d} {card:<19} {amount:>12} -> {answer.response_code}  {exchange.because}"
+    head = f"{stamp}  {request.step:<9} STAN {request.stan:06d} {card:<19} {amount:>12}"
+    return f"{head} -> {answer.response_code}  {exchange.because}"

@@ -14,6 +14,7 @@ from smartsale_emu.runtime.memory_file import MemoryFile
 from smartsale_emu.runtime.state_dir import LEDGER_NAME, MEMORY_NAME
 from smartsale_emu.scenario.agreement import Agreement, compare
 from smartsale_emu.terminal.memory import KeptRequest, Memory, parse_memory
+from smartsale_emu.units import MinorUnits
 
 
 def run(args: argparse.Namespace) -> int:
@@ -99,7 +100,12 @@ def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory
     from rich.table import Table
 
     console = Console(highlight=False)
-    table = Table(title=f"The bank: {len(operations)} operations", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    table = Table(
+        title=f"The bank: {len(operations)} operations",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
     for name in ("STAN", "sent", "card", "amount", "state", "code", "RRN", "reversals"):
         table.add_column(name, justify="right" if name in ("amount", "reversals") else "left", no_wrap=True)
     for row in operations:
@@ -114,11 +120,15 @@ def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory
             str(row.reversal_count),
         )
     console.print(table)
-    kept = format_amount(memory.kept_amount) if memory.kept_amount >= 0 else str(memory.kept_amount)
+    kept = format_amount(MinorUnits(memory.kept_amount))
     console.print(f"The pinpad keeps {memory.kept_count} operations for {kept}.")
-    console.print(f"Last operation: {_told(memory.last.request, memory.last.reversed_by) if memory.last else 'none'}")
     console.print(
-        f"Pending: {_told(memory.pending.request, '')}: {memory.pending.because}" if memory.pending else "Pending: none"
+        f"Last operation: {_told(memory.last.request, memory.last.reversed_by) if memory.last else 'none'}"
+    )
+    console.print(
+        f"Pending: {_told(memory.pending.request, '')}: {memory.pending.because}"
+        if memory.pending
+        else "Pending: none"
     )
     for sentence in (*agreement.disagreements, *agreement.notes):
         console.print(f"- {sentence}")
@@ -127,4 +137,4 @@ def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory
 
 def _told(kept: KeptRequest, reversed_by: str) -> str:
     undone = f", reversed by the {reversed_by}" if reversed_by else ""
-    return f"STAN {kept.stan:06d}, {format_amount(kept.amount)}, {kept.masked_pan}{undone}"
+    return f"STAN {kept.stan:06d}, {format_amount(MinorUnits(kept.amount))}, {kept.masked_pan}{undone}"

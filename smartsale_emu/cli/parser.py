@@ -12,8 +12,8 @@ DEFAULT_PORT = "tcp:127.0.0.1:0" if sys.platform == "win32" else "pty:"
 PORT_HELP = "where the pinpad is: a device (/dev/pts/5, COM9), serial:DEVICE[?baud=115200] or tcp:HOST:PORT"
 
 DESCRIPTION = """\
-A bank pinpad in software. It speaks the SA protocol to a cash register on a virtual or real serial port or over
-TCP, and ISO 8583 to a mock bank that comes with it. A first sale:
+A bank pinpad in software. It speaks the SA protocol to a cash register, on a virtual or real serial port or
+over TCP, and ISO 8583 to a mock bank that comes with it. A first sale:
 
   smartsale-emu run --card mir-chip --pin 1234      in one window; it prints its port
   smartsale-emu register sale 12.00 --port PORT     in another
@@ -40,53 +40,97 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     run = commands.add_parser(
         "run",
         help="the pinpad in the foreground",
-        description="Run the pinpad: its screen, its keys, the line decoded live. Without --card the customer is you.",
+        description="The pinpad: its screen, keys, and the line decoded. Without --card the customer is you.",
     )
     run.add_argument(
         "--port",
         default=DEFAULT_PORT,
         metavar="URL",
-        help="pty:[LINK], serial:DEVICE[?baud=115200] or tcp:HOST:PORT, 0 for any free port (default: %(default)s)",
+        help="pty:[LINK], serial:DEVICE[?baud=115200] or tcp:HOST:PORT, 0 for any (default: %(default)s)",
     )
     people = run.add_argument_group("the customer")
     people.add_argument("--card", metavar="NAME", help="a test card that presents itself when asked for")
     people.add_argument("--pin", metavar="DIGITS", type=_pin, help="the PIN that is typed when asked for")
-    people.add_argument("--card-delay", metavar="S", type=_seconds, default=500, help="before the card (default: 0.5)")
-    people.add_argument("--pin-delay", metavar="S", type=_seconds, default=1500, help="before the PIN (default: 1.5)")
-    people.add_argument("--wrong-pins", metavar="N", type=_count, default=0, help="wrong tries before the right one")
+    people.add_argument(
+        "--card-delay", metavar="S", type=_seconds, default=500, help="before the card (default: 0.5)"
+    )
+    people.add_argument(
+        "--pin-delay", metavar="S", type=_seconds, default=1500, help="before the PIN (default: 1.5)"
+    )
+    people.add_argument(
+        "--wrong-pins", metavar="N", type=_count, default=0, help="wrong tries before the right one"
+    )
     people.add_argument("--cancel-at", choices=["card", "pin"], help="press cancel at that prompt")
     bank = run.add_argument_group("the bank")
-    bank.add_argument("--host", metavar="URL", help="tcp:HOST:PORT of a bank (default: the mock bank in this process)")
-    bank.add_argument("--bank-profile", metavar="NAME", default="generic-ascii", help="by name or file (default: %(default)s)")
+    bank.add_argument(
+        "--host", metavar="URL", help="tcp:HOST:PORT of a bank (default: the mock bank in this process)"
+    )
+    bank.add_argument(
+        "--bank-profile",
+        metavar="NAME",
+        default="generic-ascii",
+        help="by name or file (default: %(default)s)",
+    )
     pinpad = run.add_argument_group("the pinpad")
-    pinpad.add_argument("--state", metavar="DIR", type=Path, help="memory and ledger (default: one kept per user)")
-    pinpad.add_argument("--terminal-profile", metavar="NAME", default="unipos-2023", help="by name or file (default: %(default)s)")
-    pinpad.add_argument("--trace", metavar="FILE", type=Path, help="append everything that happens as JSON lines")
-    pinpad.add_argument("--speed", metavar="X", type=_speed, default=1.0, help="the pinpad's clock runs X times as fast; all its timers, the line's too")
-    pinpad.add_argument("--headless", action="store_true", help="no screen; first line READY port=…; ends at SIGTERM")
+    pinpad.add_argument(
+        "--state", metavar="DIR", type=Path, help="memory and ledger (default: one kept per user)"
+    )
+    pinpad.add_argument(
+        "--terminal-profile",
+        metavar="NAME",
+        default="unipos-2023",
+        help="by name or file (default: %(default)s)",
+    )
+    pinpad.add_argument(
+        "--trace", metavar="FILE", type=Path, help="append everything that happens as JSON lines"
+    )
+    pinpad.add_argument(
+        "--speed",
+        metavar="X",
+        type=_speed,
+        default=1.0,
+        help="the pinpad's clock, and with it every timer, runs X times as fast",
+    )
+    pinpad.add_argument(
+        "--headless", action="store_true", help="no screen; first line READY port=…; ends at SIGTERM"
+    )
 
 
 def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     register = commands.add_parser(
         "register",
         help="a small cash register, to try a pinpad",
-        description="Send one request and print the answer by field names, with the receipt. Status 0 only for 39 = 1.",
+        description="Send one request; print the answer and its receipt. Status 0 only for 39 = 1.",
     )
     operations = register.add_subparsers(dest="operation", metavar="OPERATION", required=True)
     sale = operations.add_parser("sale", help="operation 1: pay", description="Operation 1: a sale.")
     sale.add_argument("amount", type=_amount, metavar="AMOUNT", help="in roubles, e.g. 12.00")
-    test = operations.add_parser("test", help="operation 26: link test", description="Operation 26: is the bank there?")
-    reversal = operations.add_parser(
-        "reversal", help="operation 53: emergency reversal", description="Operation 53: undo the last operation."
+    test = operations.add_parser(
+        "test", help="operation 26: link test", description="Operation 26: is the bank there?"
     )
-    reversal.add_argument("amount", type=_amount, nargs="?", metavar="AMOUNT", help="of the operation to undo, if known")
+    reversal = operations.add_parser(
+        "reversal",
+        help="operation 53: emergency reversal",
+        description="Operation 53: undo the last operation.",
+    )
+    reversal.add_argument(
+        "amount", type=_amount, nargs="?", metavar="AMOUNT", help="of the operation to undo, if known"
+    )
     for operation in (sale, test, reversal):
         operation.add_argument("--port", required=True, metavar="PORT", help=PORT_HELP)
         operation.add_argument("--terminal-id", default="", metavar="ID", help="field 27 (default: not sent)")
-        operation.add_argument("--timeout", type=_seconds, default=180_000, metavar="S", help="for the whole operation (default: 180)")
+        operation.add_argument(
+            "--timeout",
+            type=_seconds,
+            default=180_000,
+            metavar="S",
+            help="for the whole operation (default: 180)",
+        )
         operation.add_argument("--json", action="store_true", help="one JSON object instead of text")
     for operation in (sale, reversal):
-        operation.add_argument("--currency", type=_currency, default="643", metavar="CODE", help="field 4 (default: 643)")
+        operation.add_argument(
+            "--currency", type=_currency, default="643", metavar="CODE", help="field 4 (default: 643)"
+        )
     sale.add_argument("--ern", type=_ern, metavar="N", help="field 26, 0 to 999999 (default: not sent)")
 
 
@@ -94,7 +138,7 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     demo = commands.add_parser(
         "demo",
         help="pinpad, bank and register in one go, told step by step",
-        description="An approved sale, a decline, and a lost answer with its emergency reversal, on virtual time.",
+        description="A sale, a decline, and a lost answer with its emergency reversal, on virtual time.",
     )
     demo.add_argument("--frames", action="store_true", help="show every frame on the line")
 
@@ -103,9 +147,12 @@ def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     decode = commands.add_parser(
         "decode",
         help="frames into fields",
-        description="Decode frames of the SA protocol; what is damaged is explained. Spaces, colons and 0x are skipped.",
+        description="Decode frames of the SA protocol, explain damaged ones; spaces, colons, 0x are skipped. "
+        "Status 0 when all is sound, 1 when something is damaged.",
     )
-    decode.add_argument("hex", nargs="*", metavar="HEX", help="bytes in hexadecimal (default: read from standard input)")
+    decode.add_argument(
+        "hex", nargs="*", metavar="HEX", help="bytes in hexadecimal (default: read from standard input)"
+    )
     decode.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
@@ -113,23 +160,36 @@ def _add_host(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     host = commands.add_parser(
         "host",
         help="the mock bank as a server",
-        description="Run the mock bank: ISO 8583 over TCP with a two-byte length; accounts of the test cards.",
+        description="The mock bank: ISO 8583 over TCP with a two-byte length; accounts of the test cards.",
     )
-    host.add_argument("--listen", default="tcp:127.0.0.1:0", metavar="URL", help="tcp:HOST:PORT (default: %(default)s)")
+    host.add_argument(
+        "--listen", default="tcp:127.0.0.1:0", metavar="URL", help="tcp:HOST:PORT (default: %(default)s)"
+    )
     host.add_argument("--state", metavar="DIR", type=Path, help="its ledger (default: one kept per user)")
-    host.add_argument("--bank-profile", metavar="NAME", default="generic-ascii", help="by name or file (default: %(default)s)")
+    host.add_argument(
+        "--bank-profile",
+        metavar="NAME",
+        default="generic-ascii",
+        help="by name or file (default: %(default)s)",
+    )
     host.add_argument("--trace", metavar="FILE", type=Path, help="append every exchange as JSON lines")
-    host.add_argument("--headless", action="store_true", help="no output but the first line READY port=…; ends at SIGTERM")
+    host.add_argument(
+        "--headless", action="store_true", help="no output but the first line READY port=…; ends at SIGTERM"
+    )
 
 
 def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     ledger = commands.add_parser(
         "ledger",
         help="what bank and pinpad remember, and whether they agree",
-        description="Compare the pinpad's memory with the bank's ledger. Status 0 when they agree, 1 when not.",
+        description="Compare the pinpad's memory with the bank's ledger. Status 0: agree; 1: do not.",
     )
-    ledger.add_argument("--state", type=Path, required=True, metavar="DIR", help="the pinpad's state directory")
-    ledger.add_argument("--bank-state", type=Path, metavar="DIR", help="the bank's, if it ran as a server of its own")
+    ledger.add_argument(
+        "--state", type=Path, required=True, metavar="DIR", help="the pinpad's state directory"
+    )
+    ledger.add_argument(
+        "--bank-state", type=Path, metavar="DIR", help="the bank's, if it ran as a server of its own"
+    )
     ledger.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 

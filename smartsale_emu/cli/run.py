@@ -66,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
 
         screen = Screen(args, state.path, cardholder, epoch)
         watchers.append(screen)
-        driver = Driver(emulator, port, bank, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers))
+        driver = Driver(
+            emulator, port, bank, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers)
+        )
         asyncio.run(screen.serve(driver))
     return 0
 
@@ -124,5 +126,3 @@ class FileTrace:
         if isinstance(effect, Trace):
             stamp = {"time": f"{calendar(self._epoch, now).isoformat()}.{now % 1000:03d}", "ms": now}
             self._file.write({**stamp, "kind": effect.kind, **effect.details, "because": effect.because})
-
-

@@ -43,7 +43,9 @@ STYLES = {
 class Screen:
     """Watches a driver and gives it hands."""
 
-    def __init__(self, args: argparse.Namespace, state: Path, cardholder: Cardholder, epoch: datetime) -> None:
+    def __init__(
+        self, args: argparse.Namespace, state: Path, cardholder: Cardholder, epoch: datetime
+    ) -> None:
         self._console = Console(highlight=False)
         self._args, self._state_dir, self._cardholder, self._epoch = args, state, cardholder, epoch
         self._cards: dict[str, Card] = {
@@ -172,5 +174,6 @@ def _fields(fields: object) -> str:
     if not isinstance(fields, list):
         return ""
     return "  ".join(
-        f"{name}=‹receipt›" if number == RECEIPT_FIELD else f"{name}={value}" for number, name, value in fields
+        f"{name}=‹receipt›" if number == RECEIPT_FIELD else f"{name}={value}"
+        for number, name, value in fields
     )

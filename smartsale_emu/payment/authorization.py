@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.security.masking import Secret, SecretBytes, mask_pan
-from smartsale_emu.units import CurrencyCode, MinorUnits
+from smartsale_emu.units import NOTHING, CurrencyCode, MinorUnits
 
 
 class Step(StrEnum):
@@ -47,7 +47,7 @@ class CardData:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The operation that a reversal undoes: its step, STAN, transmission date and time, and what the bank gave."""
+    """The operation that a reversal undoes: step, STAN, transmission date and time, what the bank gave."""
 
     step: Step
     stan: int
@@ -70,7 +70,7 @@ class AuthorizationRequest:
     sent_at: datetime
     terminal_id: str
     merchant_id: str
-    amount: MinorUnits = MinorUnits(0)
+    amount: MinorUnits = NOTHING
     currency: CurrencyCode | None = None
     card: CardData | None = None
     pin_block: SecretBytes | None = None

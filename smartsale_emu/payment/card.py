@@ -36,7 +36,7 @@ class Card:
     """A card as the reader sees it.
 
     ``pan``: 13 to 19 digits, Luhn-valid. ``expiry``: YYMM. ``service_code``: three digits (ISO 7813).
-    ``sequence``: PAN sequence number, two digits, or empty on a magnetic stripe. ``track2`` is built from them.
+    ``sequence``: PAN sequence number, two digits, or empty on a magnetic stripe. All of them make ``track2``.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the issuer keeps about a card. Amounts in minor units; ``force`` answers every request with one code."""
+    """What the issuer keeps about a card. Amounts in minor units; ``force``: one code answers everything."""
 
     balance: MinorUnits
     pin: Secret

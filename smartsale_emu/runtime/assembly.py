@@ -43,7 +43,9 @@ def load_bank_profile(name: str) -> BankProfile:
 
 def load_cards() -> dict[str, TestCard]:
     """Read every test card, by name. Raises ProfileError."""
-    return {name: parse_card(text, name=name, origin=origin) for name, (text, origin) in read_card_files().items()}
+    return {
+        name: parse_card(text, name=name, origin=origin) for name, (text, origin) in read_card_files().items()
+    }
 
 
 def load_card(name: str) -> TestCard:

@@ -30,7 +30,7 @@ from smartsale_emu.runtime.ports import (
     plain_reason,
     split_url,
 )
-from smartsale_emu.runtime.serial_port import open_device
+from smartsale_emu.runtime.serial_device import open_device
 from smartsale_emu.units import Millis
 
 CONNECT_TIMEOUT = 10.0  # seconds

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from smartsale_emu.errors import PortError
 from smartsale_emu.runtime.descriptor import Outbox
-from smartsale_emu.runtime.ports import LineListener, Port, SerialAddress, plain_reason
+from smartsale_emu.runtime.ports import LineListener, Port, SerialAddress
+from smartsale_emu.runtime.serial_device import open_device
 
 if TYPE_CHECKING:
     import serial
@@ -25,35 +26,6 @@ _THREAD_PAUSE = 0.2  # seconds after which the reader thread looks whether it is
 def open_serial_port(address: SerialAddress) -> Port:
     """Return the serial port of this system, not yet open."""
     return WindowsSerialPort(address) if sys.platform == "win32" else PosixSerialPort(address)
-
-
-def open_device(address: SerialAddress, *, timeout: float) -> "serial.Serial":
-    """Open a serial device for us alone. ``timeout``: seconds that a read waits.
-
-    Raises:
-        PortError: it is missing, busy, not permitted, or no serial port.
-    """
-    import serial
-
-    try:
-        return serial.Serial(address.device, address.baud, timeout=timeout, exclusive=True)
-    except serial.SerialException as error:
-        raise PortError(f"{address.url}: {_reason(error)}") from None
-    except (OSError, ValueError) as error:
-        reason = plain_reason(error) if isinstance(error, OSError) else "no such speed or device"
-        raise PortError(f"{address.url}: {reason}") from None
-
-
-def _reason(error: OSError) -> str:
-    """Return the reason of a SerialException, whose own text is a sentence with the errno inside."""
-    if error.errno is not None:
-        return plain_reason(OSError(error.errno, os.strerror(error.errno)))
-    text = str(error)
-    if "lock" in text or "PermissionError" in text:
-        return "in use by another program"
-    if "FileNotFoundError" in text:
-        return "no such file or device"
-    return "not a serial port"
 
 
 def _gone(address: SerialAddress) -> PortError:

@@ -10,7 +10,6 @@ from smartsale_emu.errors import StateError
 from smartsale_emu.runtime.file_lock import FileLock
 from smartsale_emu.runtime.ports import plain_reason
 
-
 MEMORY_NAME = "memory.json"
 LEDGER_NAME = "bank.sqlite"
 

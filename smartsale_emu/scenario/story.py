@@ -6,22 +6,21 @@ from typing import Any
 
 from smartsale_emu.errors import ProfileError
 from smartsale_emu.register.session import FinalHabit
-from smartsale_emu.units import MinorUnits
+from smartsale_emu.units import NOTHING, MinorUnits
 
 OPERATIONS = ("sale", "test", "reversal")
 
 
 @dataclass(frozen=True, slots=True)
 class StoryStep:
-    """One request of the register. ``tell``: what it shows; ``final``: what the register says to the answer."""
+    """One request. ``tell``: what it shows; ``final``: what the register says to the answer."""
 
     tell: str
     operation: str
-    amount: MinorUnits = MinorUnits(0)
+    amount: MinorUnits = NOTHING
     card: str = ""
     pin: str = ""
     final: FinalHabit = FinalHabit.ACK
-    bank_answers: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class TestStateDir:
             assert sys.platform == "win32" or state.path.stat().st_mode & 0o777 == 0o700
 
     def test_one_process_at_a_time(self, tmp_path: Path) -> None:
-        with StateDir(tmp_path), pytest.raises(StateError, match="in use by another process$"):
+        with StateDir(tmp_path), pytest.raises(StateError, match=r"in use by another process$"):
             StateDir(tmp_path)
         StateDir(tmp_path).close()
 
@@ -130,7 +130,7 @@ class TestMemoryFile:
     @NOT_ROOT
     def test_no_permission(self, tmp_path: Path) -> None:
         (tmp_path / "memory.json").touch(mode=0)
-        with pytest.raises(StateError, match="permission denied$"):
+        with pytest.raises(StateError, match=r"permission denied$"):
             MemoryFile(tmp_path / "memory.json").load()
 
 

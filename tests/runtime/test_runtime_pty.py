@@ -1,4 +1,4 @@
-"""What only a pseudo-terminal has: its name, its mode, and registers that come and go faster than the loop."""
+"""What only a pseudo-terminal has: its name, its mode, registers that come and go faster than the loop."""
 
 import asyncio
 import os
@@ -183,7 +183,7 @@ def test_what_a_killed_pinpad_left_is_taken_over(tmp_path: Path) -> None:
 def test_a_link_that_a_live_pinpad_has_is_refused_and_stays(tmp_path: Path) -> None:
     async def story(bench: Bench) -> None:
         other = open_port(f"pty:{bench.port.name}", default_link=None)
-        with pytest.raises(PortError, match="in use by another pinpad$"):
+        with pytest.raises(PortError, match=r"in use by another pinpad$"):
             await other.open(Recorder())
         register = await bench.opened()
         await register.write(b"\x02")

@@ -82,17 +82,18 @@ class TinyPinpad:
 def pinpad(transport: str, directory: Path) -> Iterator[TinyPinpad]:
     """Run a pinpad in a thread of its own, as a register sees it: somewhere else."""
     tiny = TinyPinpad("pty:" if transport == "pty" else "tcp:127.0.0.1:0", directory / "port")
-    ready, loop = threading.Event(), asyncio.new_event_loop()
+    ready, stopped = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
 
     async def serve() -> None:
         await tiny.port.open(tiny)
         ready.set()
+        await stopped.wait()
+        tiny.port.close()
+        await asyncio.sleep(0)
 
     def run() -> None:
         loop.run_until_complete(serve())
-        loop.run_forever()
-        tiny.port.close()
-        loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
     thread = threading.Thread(target=run)
@@ -101,7 +102,7 @@ def pinpad(transport: str, directory: Path) -> Iterator[TinyPinpad]:
         assert ready.wait(5)
         yield tiny
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(stopped.set)
         thread.join(5)
 
 
@@ -115,9 +116,7 @@ def pinpad(transport: str, directory: Path) -> Iterator[TinyPinpad]:
         Habits(ack_delay=Millis(20)),
     ],
 )
-def test_a_register_that_reopens_for_every_operation(
-    transport: str, habits: Habits, tmp_path: Path
-) -> None:
+def test_a_register_that_reopens_for_every_operation(transport: str, habits: Habits, tmp_path: Path) -> None:
     with pinpad(transport, tmp_path) as tiny:
         for _ in range(10):
             heard: list[RegisterEffect] = []
@@ -219,6 +218,6 @@ def test_nobody_listens() -> None:
 def test_a_port_that_another_register_has(tmp_path: Path) -> None:
     with pinpad("pty", tmp_path) as tiny:
         line = open_line(tiny.port.name)
-        with pytest.raises(PortError, match="in use by another program$"):
+        with pytest.raises(PortError, match=r"in use by another program$"):
             open_line(tiny.port.name)
         line.close()

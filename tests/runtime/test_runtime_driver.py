@@ -1,0 +1,266 @@
+"""The driver: effects in their order, one timer, no door entered twice; and the ways to the bank."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smartsale_emu.emulator import Event, HostBytes
+from smartsale_emu.errors import PortError, StateError
+from smartsale_emu.host.ledger import MemoryLedger
+from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.runtime.assembly import (
+    BankParts,
+    build_bank,
+    build_emulator,
+    load_bank_profile,
+    load_card,
+    load_keys,
+    load_terminal_profile,
+)
+from smartsale_emu.runtime.bank_link import BankLink, EmbeddedBank, TcpBank
+from smartsale_emu.runtime.driver import Clock, Driver
+from smartsale_emu.runtime.host_server import HostServer
+from smartsale_emu.runtime.ports import LineListener, TcpAddress, parse_tcp
+from smartsale_emu.sa.framing import Block, Control, Frame, FrameDecoder, encode_frame
+from smartsale_emu.sa.tlv import Message
+from smartsale_emu.security.masking import Secret
+from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable
+from smartsale_emu.units import Millis
+
+DEADLINE = 10.0
+
+
+class MemoryPort:
+    """A port whose other end acknowledges everything at once."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.finals: asyncio.Queue[Message] = asyncio.Queue()
+        self._decoder, self._chunks = FrameDecoder(), b""
+        self.listener: LineListener | None = None
+
+    async def open(self, listener: LineListener) -> None:
+        self.listener = listener
+
+    def write(self, data: bytes) -> None:
+        self.log.append(f"write {len(data)}")
+        for unit in self._decoder.feed(data):
+            if isinstance(unit, Frame):
+                self._answer(Message.parse(unit.data))
+            elif isinstance(unit, Block):
+                self._chunks += unit.chunk
+                self._answer(Message.parse(self._chunks) if unit.last else None)
+
+    def _answer(self, message: Message | None) -> None:
+        assert self.listener is not None
+        if message is not None and message.text(25) != "21":
+            self.log.append("final")
+            self.finals.put_nowait(message)
+        self.listener.line_received(Control.ACK.wire)  # from inside a write: must wait its turn
+
+    def flush(self) -> None:
+        self.log.append("flush")
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+class MemoryStore:
+    """A store that notes when it is written, and can fail."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log, self.text, self.broken = log, "", False
+
+    def save(self, text: str) -> None:
+        if self.broken:
+            raise StateError("memory: no space left on device")
+        self.text = text
+        self.log.append("remember")
+
+
+def bank_parts() -> BankParts:
+    return build_bank(load_bank_profile("generic-ascii"), MemoryLedger(), load_keys())
+
+
+def pinpad(port: MemoryPort, bank: BankLink) -> tuple[Driver, MemoryStore]:
+    store = MemoryStore(port.log)
+    emulator = build_emulator(
+        load_terminal_profile("unipos-2023"),
+        load_bank_profile("generic-ascii"),
+        load_keys(),
+        memory_text=None,
+        memory_origin="memory",
+        epoch=datetime(2026, 11, 23, 9, 30),
+        traced=False,
+    )
+    holder = Cardholder(load_card("mir-chip").card, Secret("1234"), card_after=Millis(1), pin_after=Millis(1))
+    return Driver(emulator, port, bank, store, clock=Clock(), cardholder=holder), store
+
+
+def embedded() -> EmbeddedBank:
+    return EmbeddedBank(bank_parts().connect, today=lambda: datetime(2026, 11, 23, 9, 30))
+
+
+def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(DEADLINE):
+            await story()
+
+    asyncio.run(bounded())
+
+
+SALE = encode_frame(Message.of({0: 1200, 4: "643", 25: 1}).encode())
+
+
+def test_a_sale_with_an_acknowledgement_from_inside_the_write() -> None:
+    async def story() -> None:
+        port = MemoryPort()
+        driver, store = pinpad(port, embedded())
+        running = asyncio.create_task(driver.run(lambda name: port.log.append(f"ready {name}")))
+        while port.listener is None:
+            await asyncio.sleep(0)
+        port.listener.line_received(SALE)
+        final = await port.finals.get()
+        assert final.text(39) == "1"
+        assert json.loads(store.text)["pending"] is None
+        assert json.loads(store.text)["last"]["status"] == 1
+        first_final = port.log.index("final")
+        assert port.log[0] == "ready memory"
+        assert port.log[:first_final].count("remember") == 2  # before the bank, before the answer
+        driver.stop()
+        await running
+        assert port.log[-1] == "close"
+
+    play(story)
+
+
+def test_memory_that_cannot_be_written_stops_the_pinpad_before_the_bank_is_asked() -> None:
+    async def story() -> None:
+        port, asked = MemoryPort(), list[int]()
+
+        class Bank(EmbeddedBank):
+            def call(self, call: int, payload: bytes, tell: Callable[[Event], None]) -> None:
+                asked.append(call)
+
+        driver, store = pinpad(port, Bank(bank_parts().connect, today=datetime.now))
+        running = asyncio.create_task(driver.run(lambda _: None))
+        while port.listener is None:
+            await asyncio.sleep(0)
+        store.broken = True
+        port.listener.line_received(SALE)
+        with pytest.raises(StateError, match="no space left"):
+            await running
+        assert asked == []
+
+    play(story)
+
+
+def test_a_port_that_disappears_ends_the_run() -> None:
+    async def story() -> None:
+        port = MemoryPort()
+        driver, _ = pinpad(port, embedded())
+        running = asyncio.create_task(driver.run(lambda _: None))
+        while port.listener is None:
+            await asyncio.sleep(0)
+        port.listener.line_failed(PortError("serial:x: the port has disappeared"))
+        with pytest.raises(PortError, match="disappeared"):
+            await running
+
+    play(story)
+
+
+def test_speed_makes_the_clock_run_faster() -> None:
+    slow, fast = Clock(), Clock(1000)
+    assert fast.wall(Millis(1_000_000)) < slow.wall(Millis(1_000_000)) - 900
+
+
+class TestTcpBank:
+    def test_nobody_listens(self) -> None:
+        async def story() -> None:
+            server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            server.close()
+            await server.wait_closed()
+            told: asyncio.Queue[Event] = asyncio.Queue()
+            TcpBank(TcpAddress("127.0.0.1", port)).call(7, b"x", told.put_nowait)
+            event = await told.get()
+            assert isinstance(event, BankUnreachable)
+            assert event.call == 7
+            assert "nobody listens" in event.because
+
+        play(story)
+
+    def test_asked_is_told_before_a_byte_leaves_and_hanging_up_then_sends_nothing(self) -> None:
+        async def story() -> None:
+            got: asyncio.Queue[bytes] = asyncio.Queue()
+
+            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                got.put_nowait(await reader.read())
+                writer.close()
+
+            async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+                bank = TcpBank(TcpAddress("127.0.0.1", server.sockets[0].getsockname()[1]))
+                told: list[Event] = []
+
+                def tell(event: Event) -> None:
+                    told.append(event)
+                    bank.hang_up(1)
+
+                bank.call(1, b"money", tell)
+                assert await got.get() == b""
+                assert told == [BankAsked(1)]
+
+        play(story)
+
+    def test_the_bank_closes_without_an_answer(self) -> None:
+        async def story() -> None:
+            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.read(5)
+                writer.close()
+
+            async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+                bank = TcpBank(TcpAddress("127.0.0.1", server.sockets[0].getsockname()[1]))
+                told: asyncio.Queue[Event] = asyncio.Queue()
+                bank.call(1, b"money", told.put_nowait)
+                assert isinstance(await told.get(), BankAsked)
+                assert isinstance(await told.get(), BankFailed)
+
+        play(story)
+
+    def test_a_link_test_through_the_server(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            exchanges: list[str] = []
+            server = HostServer(
+                TcpAddress("127.0.0.1", 0), bank_parts().connect, watch=lambda e: exchanges.append(e.because)
+            )
+            name: asyncio.Queue[str] = asyncio.Queue()
+            serving = asyncio.create_task(server.run(name.put_nowait))
+            address = parse_tcp((await name.get()).removeprefix("tcp:"))
+            port = MemoryPort()
+            driver, _ = pinpad(port, TcpBank(address))
+            running = asyncio.create_task(driver.run(lambda _: None))
+            while port.listener is None:
+                await asyncio.sleep(0)
+            port.listener.line_received(encode_frame(Message.of({25: 26}).encode()))
+            assert (await port.finals.get()).text(39) == "1"
+            assert exchanges == ["the bank is here"]
+            driver.stop()
+            server.stop()
+            await asyncio.gather(running, serving)
+
+        play(story)
+
+
+def test_the_embedded_bank_answers_one_call() -> None:
+    told: list[Event] = []
+    embedded().call(3, b"\x00\x02zz", told.append)
+    assert isinstance(told[0], BankAsked)
+    assert isinstance(told[-1], BankFailed)
+    assert not any(isinstance(event, HostBytes) for event in told)
