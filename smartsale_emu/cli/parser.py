@@ -48,6 +48,12 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="URL",
         help="pty:[LINK], serial:DEVICE[?baud=115200] or tcp:HOST:PORT, 0 for any (default: %(default)s)",
     )
+    _add_customer(run)
+    _add_bank(run)
+    _add_pinpad(run)
+
+
+def _add_customer(run: argparse.ArgumentParser) -> None:
     people = run.add_argument_group("the customer")
     people.add_argument("--card", metavar="NAME", help="a test card that presents itself when asked for")
     people.add_argument("--pin", metavar="DIGITS", type=_pin, help="the PIN that is typed when asked for")
@@ -61,6 +67,9 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--wrong-pins", metavar="N", type=_count, default=0, help="wrong tries before the right one"
     )
     people.add_argument("--cancel-at", choices=["card", "pin"], help="press cancel at that prompt")
+
+
+def _add_bank(run: argparse.ArgumentParser) -> None:
     bank = run.add_argument_group("the bank")
     bank.add_argument(
         "--host", metavar="URL", help="tcp:HOST:PORT of a bank (default: the mock bank in this process)"
@@ -71,6 +80,9 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         default="generic-ascii",
         help="by name or file (default: %(default)s)",
     )
+
+
+def _add_pinpad(run: argparse.ArgumentParser) -> None:
     pinpad = run.add_argument_group("the pinpad")
     pinpad.add_argument(
         "--state", metavar="DIR", type=Path, help="memory and ledger (default: one kept per user)"

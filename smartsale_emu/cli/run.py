@@ -22,7 +22,8 @@ from smartsale_emu.runtime.bank_link import BankLink, EmbeddedBank, TcpBank
 from smartsale_emu.runtime.driver import Clock, Driver, Watcher
 from smartsale_emu.runtime.ledger_file import open_ledger
 from smartsale_emu.runtime.memory_file import MemoryFile
-from smartsale_emu.runtime.ports import TcpAddress, open_port, parse_tcp, split_url
+from smartsale_emu.runtime.port_table import open_port
+from smartsale_emu.runtime.ports import TcpAddress, parse_tcp, split_url
 from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
 from smartsale_emu.runtime.trace_file import TraceFile
 from smartsale_emu.security.keys import KeyRing

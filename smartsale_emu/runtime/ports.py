@@ -6,15 +6,12 @@
 | ``serial:DEVICE[?baud=115200]``, ``COM9``, ``/dev/ttyS0`` | a serial port, 8N1, no flow control |
 | ``tcp:HOST:PORT`` | the register connects; port 0 takes any free one |
 
-The transports are those of PROTOCOL.md, section 3. Nothing heavy is imported before a port is opened.
+The transports are those of PROTOCOL.md, section 3. `open_port` (port_table.py) makes one from its URL.
 """
 
 import errno
 import re
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from smartsale_emu.errors import PortError
@@ -22,8 +19,9 @@ from smartsale_emu.errors import PortError
 DEFAULT_BAUD = 115_200
 """Bits per second of a serial port (PROTOCOL.md, section 3)."""
 
+SCHEMES = ("pty", "serial", "tcp")
+
 URL_HELP = "use pty:[LINK], serial:DEVICE[?baud=115200] or tcp:HOST:PORT"
-NO_PTY_HELP = "pty: is not available on Windows; use tcp:127.0.0.1:0 or serial:COMn"
 
 
 class LineListener(Protocol):
@@ -96,18 +94,6 @@ class TcpAddress:
         return f"tcp:[{self.host}]:{self.port}" if ":" in self.host else f"tcp:{self.host}:{self.port}"
 
 
-def open_port(url: str, *, default_link: Path | None) -> Port:
-    """Return the port that a URL names, not yet open.
-
-    ``default_link`` is where a plain ``pty:`` puts its symlink; None: no symlink, the device's own name.
-
-    Raises:
-        PortError: the URL is wrong, or this system has no such ports.
-    """
-    scheme, rest = split_url(url)
-    return _SCHEMES[scheme](rest, default_link)
-
-
 def split_url(url: str) -> tuple[str, str]:
     """Return a port URL as (scheme, rest); a bare device name is ``serial``.
 
@@ -120,7 +106,7 @@ def split_url(url: str) -> tuple[str, str]:
     if url.startswith("/") or re.fullmatch(r"COM\d{1,3}", url, re.IGNORECASE):
         return "serial", url
     scheme, colon, rest = url.partition(":")
-    if not colon or scheme not in _SCHEMES:
+    if not colon or scheme not in SCHEMES:
         raise PortError(f"port {url!r} is not understood: {URL_HELP}")
     return scheme, rest
 
@@ -177,26 +163,3 @@ _REASONS = {
     errno.EBUSY: "in use by another program",
     errno.EAGAIN: "in use by another program",
 }
-
-
-def _pty(rest: str, default_link: Path | None) -> Port:
-    if sys.platform == "win32":
-        raise PortError(NO_PTY_HELP)
-    from smartsale_emu.runtime.pty_port import PtyPort
-
-    return PtyPort(Path(rest).absolute() if rest else default_link)
-
-
-def _serial(rest: str, _default_link: Path | None) -> Port:
-    from smartsale_emu.runtime.serial_port import open_serial_port
-
-    return open_serial_port(parse_serial(rest))
-
-
-def _tcp(rest: str, _default_link: Path | None) -> Port:
-    from smartsale_emu.runtime.tcp_port import TcpPort
-
-    return TcpPort(parse_tcp(rest))
-
-
-_SCHEMES: dict[str, Callable[[str, Path | None], Port]] = {"pty": _pty, "serial": _serial, "tcp": _tcp}

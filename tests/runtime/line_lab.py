@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from smartsale_emu.errors import PortError
-from smartsale_emu.runtime.ports import Port, open_port
+from smartsale_emu.runtime.port_table import open_port
+from smartsale_emu.runtime.ports import Port
 
 DEADLINE = 5.0  # seconds: far more than any of these takes
 

@@ -9,7 +9,7 @@ import pytest
 from line_lab import Bench, Register, TcpRegister
 
 from smartsale_emu.errors import PortError
-from smartsale_emu.runtime.ports import open_port
+from smartsale_emu.runtime.port_table import open_port
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 PTY, SERIAL = pytest.param("pty", marks=POSIX), pytest.param("serial", marks=POSIX)

@@ -19,7 +19,7 @@ from line_lab import Bench, DescriptorRegister, Recorder
 
 from smartsale_emu.errors import PortError
 from smartsale_emu.runtime import pty_port
-from smartsale_emu.runtime.ports import open_port
+from smartsale_emu.runtime.port_table import open_port
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 

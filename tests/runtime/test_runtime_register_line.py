@@ -25,7 +25,7 @@ from smartsale_emu.register.session import (
     Send,
     Waited,
 )
-from smartsale_emu.runtime.ports import open_port
+from smartsale_emu.runtime.port_table import open_port
 from smartsale_emu.runtime.register_line import converse, exchange, open_line
 from smartsale_emu.sa.events import LinkEvent, Received, Transmit
 from smartsale_emu.sa.link import Link

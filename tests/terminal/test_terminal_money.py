@@ -1,0 +1,147 @@
+"""The rules of money: every function against its whole truth table, written out a second time."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from smartsale_emu.terminal.events import FinalFate
+from smartsale_emu.terminal.memory import KeptRequest, LastOperation, ReversedBy
+from smartsale_emu.terminal.money import (
+    BankVerdict,
+    Fate,
+    ReversalRequest,
+    ReversalVerdict,
+    Undo,
+    bank_verdict,
+    fate_of_final,
+    must_reverse,
+    reversal_request,
+    reversal_verdict,
+)
+from smartsale_emu.terminal.profile import AlreadyReversed, OnEot
+from smartsale_emu.units import MinorUnits
+
+TWO_DIGITS = [f"{number:02d}" for number in range(100)]
+THREE_DIGITS = [f"{number:03d}" for number in range(1000)]
+CODES = [*TWO_DIGITS, *THREE_DIGITS, "", "A0", "Z3", "0", "0000", "٠٠"]
+
+
+@pytest.mark.parametrize("code", ["00", "000"])
+def test_these_codes_and_no_others_approve(code: str) -> None:
+    assert bank_verdict(code) is BankVerdict.APPROVED
+    assert [other for other in CODES if bank_verdict(other) is BankVerdict.APPROVED] == ["00", "000"]
+
+
+def test_these_codes_and_no_others_mean_a_wrong_pin() -> None:
+    assert [code for code in CODES if bank_verdict(code) is BankVerdict.WRONG_PIN] == ["55", "117"]
+
+
+def test_what_ends_a_reversal() -> None:
+    """Section 0.3: 00/000/400 and 25/914 end it, 91, 96, 30 are tried again, anything else is an alarm."""
+    ends = {code for code in CODES if reversal_verdict(code) is ReversalVerdict.ENDED}
+    retried = {code for code in CODES if reversal_verdict(code) is ReversalVerdict.RETRY}
+    assert ends == {"00", "000", "400", "25", "914"}
+    assert retried == {"91", "907", "96", "909", "30", "904"}
+    assert all(
+        reversal_verdict(code) is ReversalVerdict.ALARM for code in CODES if code not in ends | retried
+    )
+
+
+FATES = {
+    # the fate of the answer, final_eot_first, final_eot_repeat
+    (FinalFate.ACKED, "*", "*"): Fate.KEEP,
+    (FinalFate.EOT_TO_FIRST, "reverse", "*"): Fate.REVERSE,
+    (FinalFate.EOT_TO_FIRST, "keep", "*"): Fate.KEEP_IN_DOUBT,
+    (FinalFate.EOT_TO_REPEAT, "*", "keep"): Fate.KEEP_IN_DOUBT,
+    (FinalFate.EOT_TO_REPEAT, "*", "reverse"): Fate.REVERSE,
+}
+
+
+@pytest.mark.parametrize(("fate", "first", "repeat"), list(product(FinalFate, OnEot, OnEot)), ids=str)
+def test_fate_of_the_final_answer(fate: FinalFate, first: OnEot, repeat: OnEot) -> None:
+    expected = [
+        outcome
+        for (row, of_first, of_repeat), outcome in FATES.items()
+        if row is fate and of_first in ("*", first.value) and of_repeat in ("*", repeat.value)
+    ]
+    assert [fate_of_final(fate, eot_first=first, eot_repeat=repeat)] == (expected or [Fate.REVERSE])
+
+
+BOOLEANS = (False, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "declined", "acked", "undo"), list(product(BOOLEANS, BOOLEANS, BOOLEANS, Undo)), ids=str
+)
+def test_when_a_reversal_is_owed(asked: bool, declined: bool, acked: bool, undo: Undo) -> None:
+    owed = {(True, False, False, Undo.BY_REVERSAL)}
+    given = must_reverse(bank_asked=asked, declined=declined, acknowledged=acked, undo=undo)
+    assert given == ((asked, declined, acked, undo) in owed)
+
+
+SALE = LastOperation(
+    operation=1,
+    request=KeptRequest(
+        transaction="purchase",
+        terminal_id="00060056",
+        merchant_id="111111111",
+        stan=7,
+        sent_at="2026-11-23T09:30:00",
+        amount=1200,
+        currency="643",
+        masked_pan="220012******9019",
+        sealed_pan="",
+        expiry="3012",
+        sequence="01",
+        entry_mode="chip",
+        pin_capable=True,
+    ),
+    status=1,
+    rrn="632709000007",
+    authorization_code="123456",
+)
+R = ReversalRequest
+
+
+def expected_53(last: LastOperation, amount: int | None, rule: AlreadyReversed) -> ReversalRequest:
+    """Section 0.4, sentence by sentence."""
+    if last.status != 1:
+        return R.REFUSE_STATUS  # when 39 of it was not 1
+    if last.operation == 4:
+        return R.REFUSE_VOID  # when the candidate is a void
+    if amount not in (None, last.request.amount):
+        return R.REFUSE_AMOUNT  # when a given amount differs from its amount
+    if last.reversed_by in (ReversedBy.PINPAD, ReversedBy.REGISTER) and last.told:
+        return R.REFUSE_DONE  # its answer was acknowledged: nothing is left to reverse
+    if last.reversed_by is ReversedBy.REGISTER:
+        return R.ALREADY_BY_REGISTER  # the same 53 again after its answer was lost: 39 = 1 again
+    if last.reversed_by is ReversedBy.PINPAD:
+        return R.REFUSE_BY_PINPAD if rule is AlreadyReversed.REFUSE else R.ALREADY_BY_PINPAD
+    return R.SEND
+
+
+@pytest.mark.parametrize("rule", AlreadyReversed)
+@pytest.mark.parametrize("told", BOOLEANS)
+@pytest.mark.parametrize("reversed_by", ReversedBy)
+@pytest.mark.parametrize("amount", [None, 1200, 1201, 12, 120000])
+@pytest.mark.parametrize("status", [0, 1, 2, 13, 16, 17, 34, 53])
+@pytest.mark.parametrize("operation", [1, 2, 4, 15, 16, 19, 29])
+def test_operation_53(
+    operation: int,
+    status: int,
+    amount: int | None,
+    reversed_by: ReversedBy,
+    told: bool,
+    rule: AlreadyReversed,
+) -> None:
+    last = replace(SALE, operation=operation, status=status, reversed_by=reversed_by, told=told)
+    given = None if amount is None else MinorUnits(amount)
+    assert reversal_request(last, given, already_reversed=rule) is expected_53(last, amount, rule)
+
+
+@pytest.mark.parametrize("rule", AlreadyReversed)
+@pytest.mark.parametrize("amount", [None, 1200])
+def test_nothing_to_reverse(amount: int | None, rule: AlreadyReversed) -> None:
+    given = None if amount is None else MinorUnits(amount)
+    assert reversal_request(None, given, already_reversed=rule) is R.REFUSE_NONE
