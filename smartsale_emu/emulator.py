@@ -1,14 +1,25 @@
-"""The public core: a pinpad on a line, in front of a bank. Bytes and events in, effects out; no I/O, no clock.
+"""The core: a pinpad on a line, in front of a bank. Bytes and events in, effects out. No I/O, no clock.
 
 Whoever drives it (a port, a scenario on virtual time) calls one of three doors with the time, carries out the
 effects in their order, and arms one timer for ``next_deadline``.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
+from smartsale_emu.doors import (
+    CallHost,
+    Effect,
+    Event,
+    FlushLine,
+    HostBytes,
+    LineClosed,
+    LineOpened,
+    Trace,
+    WriteLine,
+)
 from smartsale_emu.errors import DialectError
 from smartsale_emu.host.dialect import Dialect
 from smartsale_emu.host.framing import StreamDecoder, frame
@@ -52,8 +63,6 @@ from smartsale_emu.terminal.events import (
     BankReplied,
     BankUnreachable,
     FinalFate,
-    HandEvent,
-    PoweredOn,
     RegisterLeft,
     RequestReceived,
     TerminalEvent,
@@ -64,63 +73,21 @@ from smartsale_emu.terminal.table import State
 from smartsale_emu.terminal.terminal import Terminal
 from smartsale_emu.units import Millis, calendar, later
 
+__all__ = [
+    "CallHost",
+    "Effect",
+    "Emulator",
+    "Event",
+    "FlushLine",
+    "HostBytes",
+    "LineClosed",
+    "LineOpened",
+    "Trace",
+    "WriteLine",
+]
+
 WAIT_MESSAGE = Message.of({25: int(OperationCode.WAIT)})
 WAIT_TOKEN, FINAL_TOKEN = "wait", "final"
-
-
-@dataclass(frozen=True, slots=True)
-class WriteLine:
-    """Write these bytes to the line, in one go."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class FlushLine:
-    """Drop what the register has not read yet, so that its next session reads nothing stale."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallHost:
-    """Connect to the bank and send these bytes (length included); tell ``BankAsked`` before the first leaves."""
-
-    call: int
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One line of the trace: ``kind`` frame, message, line, state, decision, ignored, bank or hands."""
-
-    kind: str
-    because: str
-    details: dict[str, object] = field(default_factory=dict)
-
-
-Effect = WriteLine | FlushLine | CallHost | HangUp | Remember | Display | ReadCard | EnterPin | HandsOff | Trace
-
-
-@dataclass(frozen=True, slots=True)
-class LineOpened:
-    """A register opened the line: everything on it is new."""
-
-
-@dataclass(frozen=True, slots=True)
-class LineClosed:
-    """The register closed the line."""
-
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class HostBytes:
-    """Bytes from the bank, in any slicing."""
-
-    call: int
-    data: bytes
-
-
-Event = HandEvent | PoweredOn | LineOpened | LineClosed | BankAsked | BankUnreachable | BankFailed | HostBytes
 
 
 @dataclass(slots=True)
@@ -133,7 +100,7 @@ class _Call:
 
 
 class Emulator:
-    """A pinpad. ``epoch``: the local date and time of ``now`` = 0; ``traced``: whether to make Trace effects."""
+    """A pinpad. ``epoch``: the local date and time of ``now`` = 0; ``traced``: make ``Trace`` effects too."""
 
     def __init__(
         self,
@@ -243,10 +210,10 @@ class Emulator:
                 case Delivered(token):
                     if token == FINAL_TOKEN and self.serving:
                         self._tell(AnswerFate(FinalFate.ACKED), now)
-                case Refused(token, copy, last_block):
-                    self._refused(token == FINAL_TOKEN, copy > 1 and last_block, now)
-                case GaveUp(token, because):
-                    self._gave_up(token == FINAL_TOKEN, because, now)
+                case Refused():
+                    self._refused(event, now)
+                case GaveUp():
+                    self._gave_up(event, now)
                 case PeerEot():
                     self._register_left("EOT from the register", now)
                 case Noted(kind, detail):
@@ -254,24 +221,29 @@ class Emulator:
                 case _:
                     assert_never(event)
 
-    def _refused(self, final: bool, repeat: bool, now: Millis) -> None:  # noqa: FBT001
-        if not self.serving:
-            return
-        if final:
-            self._tell(AnswerFate(FinalFate.EOT_TO_REPEAT if repeat else FinalFate.EOT_TO_FIRST), now)
-        else:
+    def _refused(self, refused: Refused, now: Millis) -> None:
+        """EOT instead of an ACK. Only who was sent the last block again may have the whole answer already."""
+        if refused.token != FINAL_TOKEN:
             self._register_left("EOT in answer to a wait frame", now)
+        elif self.serving:
+            repeat = refused.copy > 1 and refused.last_block
+            self._tell(AnswerFate(FinalFate.EOT_TO_REPEAT if repeat else FinalFate.EOT_TO_FIRST), now)
 
-    def _gave_up(self, final: bool, because: str, now: Millis) -> None:  # noqa: FBT001
+    def _gave_up(self, gave_up: GaveUp, now: Millis) -> None:
         """The link has sent EOT: what is unread was dropped before it, and the EOT must stay."""
+        if gave_up.token != FINAL_TOKEN:
+            self._register_left(gave_up.because, now, flush=False)
+        elif self.serving:
+            self._tell(AnswerFate(FinalFate.UNANSWERED), now, flush=False)
+
+    def _register_left(self, because: str, now: Millis, *, flush: bool = True) -> None:
         if not self.serving:
             return
-        event = AnswerFate(FinalFate.UNANSWERED) if final else RegisterLeft(because)
-        self._tell(event, now, flush=False)
-
-    def _register_left(self, because: str, now: Millis) -> None:
-        if self.serving:
-            self._tell(RegisterLeft(because), now)
+        if self.state is State.ANSWERING:
+            fate = FinalFate.GONE if self._final_left else FinalFate.NEVER_LEFT
+            self._tell(AnswerFate(fate), now, flush=flush)
+        else:
+            self._tell(RegisterLeft(because), now, flush=flush)
 
     def _line_is_new(self, because: str, now: Millis) -> None:
         self._trace("line", because)
@@ -280,24 +252,31 @@ class Emulator:
         self._register_left(because, now)
 
     def _admit(self, message: Message, wire: bytes) -> Admission:
-        """Tell the link whether to acknowledge a message (the profile's row ``busy``)."""
-        if not self.serving or self._is_repeat(wire) or _belongs_to_operation(message):
+        """Tell the link whether to acknowledge a message (the profile's row ``busy``).
+
+        The answer's ACK may have come in the same bytes, just before: then the operation is over. A takeover
+        drops what the register has not read of the old session, before the ACK that begins the new one.
+        """
+        over = not self.serving or (self._final_left and self._link.idle)
+        if over or self._is_repeat(wire) or _belongs_to_operation(message):
             return Admission.ACK
-        return _ADMISSION[self._terminal.profile.line.busy]
+        admission = _ADMISSION[self._terminal.profile.line.busy]
+        if admission is Admission.ACK:
+            self._out.append(FlushLine())
+        return admission
 
     def _is_repeat(self, wire: bytes) -> bool:
         return wire == self._serving and not self._final_left
 
     def _message(self, message: Message, wire: bytes, now: Millis) -> None:
         self._trace_message("in", message, "a complete message")
-        if self.serving:
-            if self._is_repeat(wire):
-                self._trace("line", "the same request again: acknowledged, not run twice")
-                return
-            if _belongs_to_operation(message):
-                self._trace("line", "a reply that nobody asked for")
-                return
-            self._tell(RegisterLeft("another request came: the register has given up its session"), now, flush=False)
+        if self._is_repeat(wire):
+            self._trace("line", "the same request again: acknowledged, not run twice")
+            return
+        if _belongs_to_operation(message):
+            self._trace("line", "a reply that nobody asked for")
+            return
+        self._register_left("another request came: the register has given up its session", now, flush=False)
         self._serving, self._final_left = wire, False
         self._tell(RequestReceived(message), now)
 
@@ -395,7 +374,7 @@ TUNNEL_MODES = frozenset({str(int(CommandMode.HOST_CONNECTION)), str(int(Command
 
 
 def _belongs_to_operation(message: Message) -> bool:
-    """Tell whether a register's message is a reply within an operation: the tunnel's, or the cashier's (0.1)."""
+    """Tell whether a register's message is a reply within an operation: tunnel or cashier (0.1)."""
     code = message.text(25)
     if code == str(int(OperationCode.USER_COMMAND)):
         return message.text(65) in TUNNEL_MODES

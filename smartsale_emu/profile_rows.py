@@ -21,7 +21,8 @@ class Mark(StrEnum):
 class Rows:
     """The rows of one profile file; every error names file, table and key.
 
-    >>> rows = Rows.parse('[line]\\nsends = { value = 3, mark = "observed", source = "0.1" }', origin="x.toml")
+    >>> text = '[line]\\nsends = { value = 3, mark = "observed", source = "0.1" }'
+    >>> rows = Rows.parse(text, origin="x.toml")
     >>> rows.number("line", "sends"), rows.marks()
     (3, {'line.sends': <Mark.OBSERVED: 'observed'>})
     """
@@ -118,7 +119,8 @@ class Rows:
     def numbers(self, table: str, key: str) -> tuple[int, ...]:
         """Return a row that must be a list of field numbers, 0 to 255."""
         value = self._get(table, key)
-        if not isinstance(value, list) or not all(isinstance(item, int) and 0 <= item <= 255 for item in value):
+        good = isinstance(value, list) and all(isinstance(item, int) and 0 <= item <= 255 for item in value)
+        if not isinstance(value, list) or not good:
             raise self.error(table, key, "must be a list of numbers from 0 to 255")
         return tuple(value)
 

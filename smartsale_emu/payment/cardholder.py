@@ -7,6 +7,8 @@ from smartsale_emu.payment.card import Card
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.units import Millis
 
+CARD_AFTER, PIN_AFTER = Millis(500), Millis(1500)
+
 
 class Act(StrEnum):
     """What a cardholder can do at the pinpad."""
@@ -42,8 +44,8 @@ class Cardholder:
 
     card: Card | None
     pin: Secret | None = None
-    card_after: Millis = Millis(500)
-    pin_after: Millis = Millis(1500)
+    card_after: Millis = CARD_AFTER
+    pin_after: Millis = PIN_AFTER
     wrong_pins: int = 0
     cancels_at: Prompt | None = None
 

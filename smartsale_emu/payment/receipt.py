@@ -12,7 +12,7 @@ NEWLINE = "\r\n"
 
 @dataclass(frozen=True, slots=True)
 class CardFace:
-    """What may be printed of a card. ``masked``: everything but the last four digits starred; ``expiry`` YYMM."""
+    """What may be printed of a card. ``masked``: all but the last four digits starred; ``expiry`` YYMM."""
 
     masked: str
     expiry: str
@@ -96,7 +96,11 @@ def _card_lines(card: CardFace | None) -> list[str]:
 
 
 def _code_lines(slip: Slip) -> list[str]:
-    rows = (("КОД ОТВЕТА:", slip.response_code), ("КОД АВТОРИЗАЦИИ:", slip.authorization_code), ("RRN:", slip.rrn))
+    rows = (
+        ("КОД ОТВЕТА:", slip.response_code),
+        ("КОД АВТОРИЗАЦИИ:", slip.authorization_code),
+        ("RRN:", slip.rrn),
+    )
     return [_pair(name, value) for name, value in rows if value]
 
 

@@ -1,7 +1,7 @@
 """Whether the bank's ledger and the pinpad's memory agree about the money (PROTOCOL.md, section 0.3).
 
-Both are values; nothing is asked and nothing is changed. What is still owed to the bank is no disagreement: the
-pinpad knows of it and will settle it. A doubt (the register may believe otherwise) is none either.
+Both are values; nothing is asked and nothing is changed. What is still owed to the bank is no disagreement:
+the pinpad knows of it and will settle it. A doubt (the register may believe otherwise) is none either.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from smartsale_emu.units import MinorUnits
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """``disagreements``: a sentence for each; ``notes``: what is owed, doubted or alarming, a sentence each."""
+    """``disagreements`` and ``notes`` (what is owed, doubted or alarming): a sentence each."""
 
     agree: bool
     disagreements: tuple[str, ...]
@@ -31,7 +31,9 @@ def compare(operations: Sequence[Operation], memory: Memory, *, terminal_id: str
     """
     mine = [operation for operation in operations if operation.key.terminal_id == terminal_id]
     disagreements = (*_about_last(mine, memory), *_about_totals(mine, memory))
-    return Agreement(not disagreements, disagreements, (*_about_pending(mine, memory.pending), *_remarks(memory)))
+    return Agreement(
+        not disagreements, disagreements, (*_about_pending(mine, memory.pending), *_remarks(memory))
+    )
 
 
 def _find(operations: Sequence[Operation], kept: KeptRequest) -> Operation | None:
@@ -83,7 +85,8 @@ def _about_totals(operations: Sequence[Operation], memory: Memory) -> Iterator[s
 def _about_pending(operations: Sequence[Operation], pending: Pending | None) -> Iterator[str]:
     if pending is not None:
         row = _find(operations, pending.request)
-        yield f"unfinished: {_name(pending.request)} ({pending.stage}: {pending.because}); the bank {_holds(row)}"
+        how_far = f"{pending.stage}: {pending.because}"
+        yield f"unfinished: {_name(pending.request)} ({how_far}); the bank {_holds(row)}"
 
 
 def _remarks(memory: Memory) -> Iterator[str]:

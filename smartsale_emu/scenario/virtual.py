@@ -6,14 +6,23 @@ can lose, delay or cut anything: the line, the bank, the power.
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from itertools import count
 from typing import Protocol, assert_never
 
-from smartsale_emu.emulator import CallHost, Effect, Emulator, Event, FlushLine, HostBytes, LineClosed, LineOpened
-from smartsale_emu.emulator import Trace, WriteLine
+from smartsale_emu.emulator import (
+    CallHost,
+    Effect,
+    Emulator,
+    Event,
+    FlushLine,
+    HostBytes,
+    LineClosed,
+    LineOpened,
+    Trace,
+    WriteLine,
+)
 from smartsale_emu.host.session import BankSession
 from smartsale_emu.payment.cardholder import Act, Action, Cardholder
 from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
@@ -27,7 +36,9 @@ from smartsale_emu.terminal.events import (
     PoweredOn,
 )
 from smartsale_emu.terminal.memory import dump_memory
-from smartsale_emu.units import Millis
+from smartsale_emu.units import Millis, calendar
+
+BANK_DELAY, LINE_DELAY = Millis(300), Millis(1)
 
 
 class Till(Protocol):
@@ -43,6 +54,17 @@ class Till(Protocol):
         """When ``tick`` has something to do."""
 
 
+class Wire(Protocol):
+    """What the line does to a piece that is written to it."""
+
+    def __call__(self, data: bytes, *, to_register: bool) -> bytes:
+        """Return what arrives; empty for nothing."""
+
+
+def _unharmed(data: bytes, *, to_register: bool) -> bytes:  # noqa: ARG001
+    return data
+
+
 class Delivery(Enum):
     """What happens to a message on its way to the bank and back."""
 
@@ -53,21 +75,15 @@ class Delivery(Enum):
     LATE = auto()  # the answer comes when nobody waits any more
     GARBAGE = auto()  # the answer is nonsense
     CLOSED = auto()  # the bank acts and the connection closes without an answer
+    OVERTAKEN = auto()  # the message reaches the bank when nobody waits any more, its reversal before it
 
 
-class PowerCut(Exception):  # noqa: N818
+class PowerCutError(Exception):
     """The power failed before an effect was carried out."""
 
 
-@dataclass(slots=True)
-class Screen:
-    """What the customer sees, and everything that was shown."""
-
-    text: str = ""
-
-
 class World:
-    """Everything around one pinpad. ``on_wire(data, to_register)`` may change or drop what passes the line."""
+    """Everything around one pinpad. ``on_wire`` may change or drop what passes the line."""
 
     def __init__(
         self,
@@ -76,8 +92,8 @@ class World:
         *,
         cardholder: Cardholder,
         epoch: datetime,
-        bank_delay: Millis = Millis(300),
-        line_delay: Millis = Millis(1),
+        bank_delay: Millis = BANK_DELAY,
+        line_delay: Millis = LINE_DELAY,
     ) -> None:
         self._boot, self._open_bank = boot, bank
         self._epoch = epoch
@@ -85,6 +101,7 @@ class World:
         self._heap: list[tuple[Millis, int, Callable[[], None]]] = []
         self._order = count()
         self._hands = 0
+        self._open_call: int | None = None
         self._life = 0
         self.cardholder = cardholder
         self.now = Millis(0)
@@ -97,7 +114,7 @@ class World:
         self.effects_done = 0
         self.cut_before_effect: int | None = None
         self.delivery: Callable[[int], Delivery] = lambda _: Delivery.FINE
-        self.on_wire: Callable[[bytes, bool], bytes] = lambda data, _to_register: data
+        self.on_wire: Wire = _unharmed
         self.bank_messages = 0
         self.emulator = boot(None)
         self._do(self.emulator.handle(PoweredOn(), self.now))
@@ -105,11 +122,8 @@ class World:
     # --- the power ---------------------------------------------------------------------------------------
 
     def power_on(self) -> None:
-        """Start the pinpad again on what it had saved. Everything under way is gone."""
+        """Start the pinpad again on what it had saved. What was on its way to the pinpad is gone."""
         self._life += 1
-        self._epoch += timedelta(milliseconds=self.now)
-        self._heap.clear()
-        self.now = Millis(0)
         self.unread.clear()
         self.cut_before_effect = None
         self.emulator = self._boot(self.saved)
@@ -128,7 +142,7 @@ class World:
 
     def write(self, data: bytes) -> None:
         """The register writes; the pinpad reads it a moment later."""
-        passed = self.on_wire(data, False)  # noqa: FBT003
+        passed = self.on_wire(data, to_register=False)
         if passed:
             self._later(self._line_delay, lambda: self._do(self.emulator.receive(passed, self.now)))
 
@@ -138,7 +152,7 @@ class World:
             self.write(chunk)
 
     def _to_register(self, data: bytes) -> None:
-        passed = self.on_wire(data, True)  # noqa: FBT003
+        passed = self.on_wire(data, to_register=True)
         if passed:
             self.unread += passed
             self._later(self._line_delay, self._register_reads)
@@ -152,8 +166,14 @@ class World:
 
     # --- time --------------------------------------------------------------------------------------------
 
-    def _later(self, delay: int, action: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (Millis(self.now + delay), next(self._order), action))
+    def _later(self, delay: int, action: Callable[[], None], *, outlives_power: bool = False) -> None:
+        life = self._life
+
+        def act() -> None:
+            if outlives_power or life == self._life:
+                action()
+
+        heapq.heappush(self._heap, (Millis(self.now + delay), next(self._order), act))
 
     def _next_moment(self) -> Millis | None:
         moments = [self.emulator.next_deadline(), self._heap[0][0] if self._heap else None]
@@ -161,7 +181,7 @@ class World:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def step(self) -> bool:
-        """Jump to the next moment at which something happens and let it happen; False when nothing ever will."""
+        """Jump to the next moment at which something happens; False when nothing ever will."""
         moment = self._next_moment()
         if moment is None:
             return False
@@ -178,7 +198,7 @@ class World:
         return True
 
     def run(self, until: Callable[[], bool], *, within: int = 600_000) -> bool:
-        """Step until a condition holds; False when ``within`` milliseconds pass or nothing happens any more."""
+        """Step until a condition holds; False when ``within`` milliseconds pass or nothing is left to do."""
         limit = self.now + within
         while not until():
             moment = self._next_moment()
@@ -202,7 +222,7 @@ class World:
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
             if self.cut_before_effect is not None and self.effects_done >= self.cut_before_effect:
-                raise PowerCut
+                raise PowerCutError
             self.effects_done += 1
             self._carry_out(effect)
 
@@ -226,7 +246,7 @@ class World:
             case HandsOff():
                 self._hands += 1
             case HangUp():
-                pass
+                self._open_call = None
             case Trace():
                 self.traces.append((self.now, effect))
             case _:
@@ -259,15 +279,30 @@ class World:
         if delivery is Delivery.UNREACHABLE:
             self._later(1, lambda: self.tell(BankUnreachable(effect.call, "the bank cannot be reached")))
             return
-        self._later(1, lambda: self._asked(effect, delivery))
+        self._open_call, life = effect.call, self._life
+        self._later(1, lambda: self._leaves(effect, delivery, life), outlives_power=True)
 
-    def _asked(self, effect: CallHost, delivery: Delivery) -> None:
-        self.tell(BankAsked(effect.call))
+    def _leaves(self, effect: CallHost, delivery: Delivery, life: int) -> None:
+        """The bytes leave, even while the power fails; not after a hang-up."""
+        if life == self._life:
+            if self._open_call != effect.call:
+                return
+            self.tell(BankAsked(effect.call))
         if delivery is Delivery.LOST_THERE:
             return
-        at = (self._epoch + timedelta(milliseconds=self.now)).replace(microsecond=0)
-        reply, _ = self._open_bank().receive(effect.payload, at)
-        self._reply(effect.call, reply, delivery)
+        if delivery is Delivery.OVERTAKEN:
+            self._later(40_000, lambda: self._arrives_late(effect.payload), outlives_power=True)
+            return
+        reply = self._bank_acts(effect.payload)
+        if life == self._life:
+            self._reply(effect.call, reply, delivery)
+
+    def _arrives_late(self, payload: bytes) -> None:
+        self._bank_acts(payload)
+
+    def _bank_acts(self, payload: bytes) -> bytes:
+        reply, _ = self._open_bank().receive(payload, calendar(self._epoch, self.now))
+        return reply
 
     def _reply(self, call: int, reply: bytes, delivery: Delivery) -> None:
         match delivery:
@@ -278,8 +313,10 @@ class World:
             case Delivery.GARBAGE:
                 self._later(self._bank_delay, lambda: self.tell(HostBytes(call, b"\x00\x04????")))
             case Delivery.CLOSED:
-                self._later(self._bank_delay, lambda: self.tell(BankFailed(call, "the bank closed the connection")))
-            case Delivery.LOST_BACK | Delivery.LOST_THERE | Delivery.UNREACHABLE:
+                self._later(
+                    self._bank_delay, lambda: self.tell(BankFailed(call, "the bank closed the connection"))
+                )
+            case Delivery.LOST_BACK | Delivery.LOST_THERE | Delivery.UNREACHABLE | Delivery.OVERTAKEN:
                 pass
             case _:
                 assert_never(delivery)

@@ -1,1 +1,1 @@
-"""The Smart Sale application of the pinpad: a table of states, run by ``transitions``; no I/O and no clock."""
+"""The Smart Sale application of the pinpad: a table of states, run by ``transitions``. No I/O, no clock."""

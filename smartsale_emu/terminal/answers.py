@@ -10,7 +10,7 @@ from smartsale_emu.payment.receipt import Slip, cashier_slip, client_slip
 from smartsale_emu.sa.codes import OperationCode
 from smartsale_emu.sa.receipt_data import ReceiptRecord, ReceiptTag, build_receipt
 from smartsale_emu.sa.tlv import Message
-from smartsale_emu.terminal.money import bank_verdict
+from smartsale_emu.terminal.money import BankVerdict, bank_verdict
 from smartsale_emu.terminal.outcome import ENDINGS, Outcome, OutcomeKind
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.units import CurrencyCode, MinorUnits
@@ -43,7 +43,9 @@ def build_answer(
         receipt = _receipt(asked, outcome, profile, at, slip, code=str(values.get(15, "")))
         if receipt:
             values[RECEIPT_FIELD] = receipt
-    return Message.of({number: value for number in sorted(wanted) if (value := values.get(number)) is not None})
+    return Message.of(
+        {number: value for number in sorted(wanted) if (value := values.get(number)) is not None}
+    )
 
 
 def _values(asked: Asked, outcome: Outcome, profile: TerminalProfile, at: datetime) -> dict[int, str]:
@@ -76,7 +78,8 @@ def _stamp(moment: datetime) -> str:
 def _code(outcome: Outcome, profile: TerminalProfile) -> str | None:
     if outcome.bank is None:
         return ENDINGS[outcome.kind].code
-    if bank_verdict(outcome.bank.response_code) == "approved":
+    approved = bank_verdict(outcome.bank.response_code) is BankVerdict.APPROVED
+    if approved or outcome.kind is OutcomeKind.APPROVED:
         return profile.answer.approved_code
     return profile.host_code(outcome.bank.response_code)
 

@@ -5,7 +5,6 @@ Nothing is changed here. ``Work`` already holds the content of the event (see ``
 
 from typing import assert_never
 
-from smartsale_emu.payment.authorization import Step
 from smartsale_emu.payment.card import Card, EntryMode, PinRule
 from smartsale_emu.sa.codes import OperationCode
 from smartsale_emu.terminal.events import (
@@ -38,7 +37,7 @@ from smartsale_emu.terminal.money import (
     reversal_verdict,
 )
 from smartsale_emu.terminal.outcome import OutcomeKind
-from smartsale_emu.terminal.requests import Refusal, Request
+from smartsale_emu.terminal.requests import Request
 from smartsale_emu.terminal.table import DEADLINES, Kind, State
 from smartsale_emu.terminal.work import Work
 
@@ -65,7 +64,7 @@ def classify(state: State, event: TerminalEvent, work: Work) -> Kind:
         case DeadlineReached():
             return _deadline(state, work)
         case PoweredOn():
-            return Kind.REVERSAL_FOUND
+            return Kind.POWER_BACK if work.memory.pending is None else Kind.POWER_BACK_OWING
         case _:
             assert_never(event)
 
@@ -78,10 +77,10 @@ def reversal_decision(request: Request, work: Work) -> ReversalRequest:
 
 def _request(work: Work) -> Kind:
     request = work.request
-    if not isinstance(request, Request):
-        return Kind.REQUEST_REFUSED
     if work.memory.pending is not None:
         return Kind.REQUEST_HELD
+    if not isinstance(request, Request):
+        return Kind.REQUEST_REFUSED
     if request.operation.code is OperationCode.TEST_CONNECTION:
         return Kind.TEST_REQUESTED
     if request.operation.code is OperationCode.EMERGENCY_REVERSAL:
@@ -134,7 +133,9 @@ def _verdict(verdict: BankVerdict, work: Work) -> Kind:
     match verdict:
         case BankVerdict.APPROVED:
             return Kind.APPROVED_TOO_LATE if work.withdrawn and _money_at_stake(work) else Kind.BANK_APPROVED
-        case BankVerdict.WRONG_PIN if 0 < work.pin_attempt < work.profile.rules.pin_tries and not work.withdrawn:
+        case BankVerdict.WRONG_PIN if (
+            0 < work.pin_attempt < work.profile.rules.pin_tries and not work.withdrawn
+        ):
             return Kind.PIN_WRONG
         case BankVerdict.WRONG_PIN | BankVerdict.DECLINED:
             return Kind.BANK_DECLINED

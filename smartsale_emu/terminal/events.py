@@ -17,6 +17,7 @@ class FinalFate(StrEnum):
     EOT_TO_REPEAT = "EOT in answer to a repeat"
     UNANSWERED = "no acknowledgement to any copy"
     GONE = "the register left before it acknowledged"
+    NEVER_LEFT = "the register left before the answer did"
 
 
 @dataclass(frozen=True, slots=True)

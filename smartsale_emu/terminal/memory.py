@@ -1,7 +1,7 @@
 """What survives a power cut: counters, totals, the last operation, the reversal that is owed.
 
 A memory is a value; the terminal replaces it and asks for it to be written (effect ``Remember``). The card
-number is kept sealed under the terminal's storage key and masked, never in clear; a PIN or track never at all.
+number is kept sealed under the terminal's storage key and masked, never in clear; PIN and track never at all.
 """
 
 import json
@@ -47,6 +47,7 @@ class ReversedBy(StrEnum):
     NOBODY = ""
     PINPAD = "pinpad"
     REGISTER = "register"
+    REFUSED = "refused"  # nobody: the pinpad disowns it, and the bank refused the reversal
 
 
 class Stage(StrEnum):
@@ -80,7 +81,7 @@ class KeptRequest:
 class LastOperation:
     """The last money operation that the bank approved: the candidate of operation 53 (section 0.4).
 
-    ``status``: field 39 that the register was sent. ``in_doubt``: kept although its final was answered by EOT.
+    ``status``: field 39 that the register was sent. ``in_doubt``: kept although EOT answered its final.
     ``told``: the register acknowledged that operation 53 undid it.
     """
 
@@ -98,8 +99,8 @@ class LastOperation:
 class Pending:
     """An operation that the register has not acknowledged, or whose reversal is owed to the bank.
 
-    ``attempts``: reversal messages sent; ``reversing_at``: the time that all of them carry, ISO 8601. ``status``: field 39 of its final answer, 0 until there is one.
-    ``by_register``: the reversal was asked by operation 53.
+    ``status``: field 39 of its final answer, 0 as long as no approval is known. ``attempts``: reversals sent;
+    ``reversing_at``: the time that all of them carry, ISO 8601. ``by_register``: operation 53 asked for it.
     """
 
     operation: int
@@ -125,7 +126,11 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything the pinpad keeps. ``terminal_id``: under which it last ran. ``kept_count`` and ``kept_amount``: approved and not reversed."""
+    """Everything the pinpad keeps.
+
+    ``terminal_id``: under which it last ran. ``kept_count`` and ``kept_amount``: approved, taken by the
+    register and not reversed; ``last`` is among them as long as nobody reversed it.
+    """
 
     terminal_id: str = ""
     stan: int = 0
@@ -220,6 +225,21 @@ def answered(pending: Pending, answer: AuthorizationAnswer, *, status: int, beca
         rrn=answer.rrn,
         authorization_code=answer.authorization_code,
         because=because,
+    )
+
+
+def last_of(
+    pending: Pending, reversed_by: ReversedBy = ReversedBy.NOBODY, *, in_doubt: bool = False
+) -> LastOperation:
+    """Return a finished operation that the bank had approved as the last one."""
+    return LastOperation(
+        operation=pending.operation,
+        request=pending.request,
+        status=pending.status,
+        rrn=pending.rrn,
+        authorization_code=pending.authorization_code,
+        in_doubt=in_doubt,
+        reversed_by=reversed_by,
     )
 
 

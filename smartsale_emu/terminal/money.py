@@ -1,4 +1,4 @@
-"""The rules of money, as pure functions (PROTOCOL.md, sections 0.3 and 0.4). Their whole truth tables are tested.
+"""The rules of money, as pure functions (PROTOCOL.md, sections 0.3 and 0.4); all truth tables are tested.
 
 Nothing here knows a state, a timer or a byte: what was asked, what was heard, and what follows for the money.
 """
@@ -69,8 +69,8 @@ VOID_OPERATION = 4
 def bank_verdict(response_code: str) -> BankVerdict:
     """Tell what the bank's response code means for a financial request.
 
-    >>> bank_verdict("00"), bank_verdict("55"), bank_verdict("75")
-    (<BankVerdict.APPROVED: 'approved'>, <BankVerdict.WRONG_PIN: 'wrong PIN'>, <BankVerdict.DECLINED: 'declined'>)
+    >>> [bank_verdict(code).value for code in ("00", "55", "75")]
+    ['approved', 'wrong PIN', 'declined']
     """
     if response_code in APPROVALS:
         return BankVerdict.APPROVED
@@ -80,8 +80,8 @@ def bank_verdict(response_code: str) -> BankVerdict:
 def reversal_verdict(response_code: str) -> ReversalVerdict:
     """Tell whether an answer ends a reversal. Silence and nonsense are no answers: they never come here.
 
-    >>> reversal_verdict("25"), reversal_verdict("91"), reversal_verdict("05")
-    (<ReversalVerdict.ENDED: 'ended'>, <ReversalVerdict.RETRY: 'retry'>, <ReversalVerdict.ALARM: 'ended with an alarm'>)
+    >>> [reversal_verdict(code).value for code in ("25", "91", "05")]
+    ['ended', 'retry', 'ended with an alarm']
     """
     if response_code in REVERSAL_ENDS:
         return ReversalVerdict.ENDED
@@ -97,7 +97,7 @@ def fate_of_final(fate: FinalFate, *, eot_first: OnEot, eot_repeat: OnEot) -> Fa
             return Fate.REVERSE if eot_first is OnEot.REVERSE else Fate.KEEP_IN_DOUBT
         case FinalFate.EOT_TO_REPEAT:
             return Fate.REVERSE if eot_repeat is OnEot.REVERSE else Fate.KEEP_IN_DOUBT
-        case FinalFate.UNANSWERED | FinalFate.GONE:
+        case FinalFate.UNANSWERED | FinalFate.GONE | FinalFate.NEVER_LEFT:
             return Fate.REVERSE
         case _:
             assert_never(fate)
@@ -127,7 +127,7 @@ def reversal_request(
     if amount is not None and amount != last.request.amount:
         return ReversalRequest.REFUSE_AMOUNT
     match last.reversed_by:
-        case ReversedBy.NOBODY:
+        case ReversedBy.NOBODY | ReversedBy.REFUSED:
             return ReversalRequest.SEND
         case ReversedBy.REGISTER:
             return ReversalRequest.REFUSE_DONE if last.told else ReversalRequest.ALREADY_BY_REGISTER

@@ -7,50 +7,48 @@ from smartsale_emu.sa.codes import OperationCode
 from smartsale_emu.terminal.money import Undo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One operation.
 
     ``needs``: mandatory request fields beside 25. ``optional``: fields that may be absent but not malformed.
-    ``asks_card``: the customer presents a card. ``step`` and ``transaction``: the message to the bank.
-    ``undo``: what an interruption means for the money. ``title``: as the receipt names it.
+    ``step`` and ``transaction``: the message to the bank. ``undo``: what an interruption means for the money.
+    ``title``: as the receipt names it.
     """
 
     code: OperationCode
     title: str
-    needs: tuple[int, ...]
-    optional: tuple[int, ...]
-    asks_card: bool
+    needs: tuple[int, ...] = ()
+    optional: tuple[int, ...] = ()
     step: Step
     transaction: Transaction
     undo: Undo
 
 
-OPERATIONS: dict[int, Operation] = {
-    row.code: row
-    for row in (
-        Operation(
-            OperationCode.SALE, "ОПЛАТА", (0, 4), (), True, Step.FINANCIAL, Transaction.PURCHASE, Undo.BY_REVERSAL
-        ),
-        Operation(
-            OperationCode.TEST_CONNECTION,
-            "ПРОВЕРКА СОЕДИНЕНИЯ",
-            (),
-            (),
-            False,
-            Step.NETWORK,
-            Transaction.ECHO,
-            Undo.NOTHING,
-        ),
-        Operation(
-            OperationCode.EMERGENCY_REVERSAL,
-            "АВАРИЙНАЯ ОТМЕНА",
-            (),
-            (0, 4),
-            False,
-            Step.REVERSAL,
-            Transaction.PURCHASE,
-            Undo.NEVER,
-        ),
-    )
-}
+_ROWS = (
+    Operation(
+        code=OperationCode.SALE,
+        title="ОПЛАТА",
+        needs=(0, 4),
+        step=Step.FINANCIAL,
+        transaction=Transaction.PURCHASE,
+        undo=Undo.BY_REVERSAL,
+    ),
+    Operation(
+        code=OperationCode.TEST_CONNECTION,
+        title="ПРОВЕРКА СОЕДИНЕНИЯ",
+        step=Step.NETWORK,
+        transaction=Transaction.ECHO,
+        undo=Undo.NOTHING,
+    ),
+    Operation(
+        code=OperationCode.EMERGENCY_REVERSAL,
+        title="АВАРИЙНАЯ ОТМЕНА",
+        optional=(0, 4),
+        step=Step.REVERSAL,
+        transaction=Transaction.PURCHASE,
+        undo=Undo.NEVER,
+    ),
+)
+
+OPERATIONS: dict[int, Operation] = {row.code: row for row in _ROWS}

@@ -5,19 +5,30 @@ from dataclasses import dataclass
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.terminal.operations import OPERATIONS, Operation
 from smartsale_emu.terminal.outcome import OutcomeKind
-from smartsale_emu.units import MAX_AMOUNT, CurrencyCode, MinorUnits
+from smartsale_emu.units import MAX_AMOUNT, CurrencyCode, Millis, MinorUnits
 
-AMOUNT, CURRENCY, OPERATION_CODE, ERN, TERMINAL_ID = 0, 4, 25, 26, 27
+AMOUNT, CURRENCY, OPERATION_CODE, ERN, TERMINAL_ID, CARD_WAIT = 0, 4, 25, 26, 27, 57
+CARD_WAIT_MOST = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that can be served. ``ern``: field 26 as sent when it is a number, else empty."""
+    """A request that can be served.
+
+    ``ern``: field 26 without leading zeros, empty if it is no number. ``card_within``: field 57, how long the
+    customer has for the card, None for the profile's time.
+    """
 
     operation: Operation
     amount: MinorUnits | None
     currency: CurrencyCode | None
     ern: str
+    card_within: Millis | None = None
+
+    @property
+    def code(self) -> str:
+        """What field 25 of the answer repeats."""
+        return str(int(self.operation.code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +52,28 @@ def parse_request(message: Message, *, terminal_id: str, check_terminal_id: bool
     code = message.text(OPERATION_CODE)
     amount, currency, ern = _amount(message), _currency(message), _ern(message)
 
-    def refuse(kind: OutcomeKind, because: str, field: int | None = None, *, code: str = code or "0") -> Refusal:
+    def refuse(
+        kind: OutcomeKind, because: str, field: int | None = None, *, code: str = code or "0"
+    ) -> Refusal:
         return Refusal(kind, code, because, field, amount, currency, ern)
 
     if not _is_number(code):
         return refuse(OutcomeKind.BAD_FIELD, "no operation code (field 25)", OPERATION_CODE, code="0")
-    operation = OPERATIONS.get(int(code or 0))
+    number = int(code or 0)
+    operation = OPERATIONS.get(number)
     if operation is None:
-        return refuse(OutcomeKind.UNKNOWN_OPERATION, f"operation {code} is not known")
+        return refuse(OutcomeKind.UNKNOWN_OPERATION, f"operation {number} is not known", code=str(number))
     values = {AMOUNT: amount, CURRENCY: currency}
     for field in (*operation.needs, *operation.optional):
         given = message.text(field)
         if values[field] is None and (given or field in operation.needs):
-            return refuse(OutcomeKind.BAD_FIELD, f"field {field} is {'malformed' if given else 'missing'}", field)
+            return refuse(
+                OutcomeKind.BAD_FIELD, f"field {field} is {'malformed' if given else 'missing'}", field
+            )
     given_id = message.text(TERMINAL_ID)
     if check_terminal_id and given_id and given_id != terminal_id:
         return refuse(OutcomeKind.WRONG_TERMINAL, "field 27 names another terminal", TERMINAL_ID)
-    return Request(operation, amount, currency, ern)
+    return Request(operation, amount, currency, ern, _card_within(message))
 
 
 def _is_number(text: str | None, most_digits: int = 9) -> bool:
@@ -79,4 +95,11 @@ def _currency(message: Message) -> CurrencyCode | None:
 
 def _ern(message: Message) -> str:
     text = message.text(ERN)
-    return text if text and _is_number(text, most_digits=6) else ""
+    return str(int(text)) if text and _is_number(text, most_digits=6) else ""
+
+
+def _card_within(message: Message) -> Millis | None:
+    """Field 57: seconds, 1 to 3600; anything else counts as not given."""
+    text = message.text(CARD_WAIT)
+    seconds = int(text) if text and _is_number(text) else 0
+    return Millis(seconds * 1000) if 0 < seconds <= CARD_WAIT_MOST else None

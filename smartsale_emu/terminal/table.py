@@ -1,7 +1,7 @@
 """The terminal as a table. Rule 1: everything that moves it from state to state stands in this file.
 
-One row per (state, event kind): target and action. A guard is folded into the event kind (``classify.py``), so
-the table has no conditions. Every other pair is listed in IGNORED with its reason; a test holds that the two
+One row per (state, event kind): target and action. A guard is folded into the event kind (``classify.py``),
+so the table has no conditions. Every other pair is listed in IGNORED with its reason; a test holds that both
 together are total. The diagram in the README is drawn from these rows.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from smartsale_emu.terminal import serving, undoing
 from smartsale_emu.terminal.work import Work
 
 
@@ -62,6 +63,8 @@ class Kind(StrEnum):
     NOT_GIVEN_IN_TIME = "card or PIN not given in time"
     RETRY_DUE = "next reversal attempt is due"
     REVERSAL_FOUND = "a reversal is owed at rest"
+    POWER_BACK = "power is back, nothing is owed"
+    POWER_BACK_OWING = "power is back, an operation is unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,61 +81,61 @@ S, K = State, Kind
 
 TRANSITIONS: tuple[Row, ...] = (
     # at rest
-    Row(S.IDLE, K.REQUEST_REFUSED, S.ANSWERING, Work.answer_refusal),
-    Row(S.IDLE, K.SALE_REQUESTED, S.CARD_PROMPT, Work.prompt_card),
-    Row(S.IDLE, K.TEST_REQUESTED, S.BANK_CONNECT, Work.call_for_test),
-    Row(S.IDLE, K.REVERSAL_GRANTED, S.REVERSING, Work.reverse_for_register),
-    Row(S.IDLE, K.REVERSAL_MOOT, S.ANSWERING, Work.answer_already_reversed),
-    Row(S.IDLE, K.REVERSAL_REFUSED, S.ANSWERING, Work.answer_reversal_refused),
-    Row(S.IDLE, K.REVERSAL_FOUND, S.OWING, Work.rest),
+    Row(S.IDLE, K.POWER_BACK, S.IDLE, serving.rest),
+    Row(S.IDLE, K.POWER_BACK_OWING, S.RETRYING, undoing.resume),
+    Row(S.IDLE, K.REQUEST_REFUSED, S.ANSWERING, serving.answer_refusal),
+    Row(S.IDLE, K.SALE_REQUESTED, S.CARD_PROMPT, serving.prompt_card),
+    Row(S.IDLE, K.TEST_REQUESTED, S.BANK_CONNECT, serving.call_for_test),
+    Row(S.IDLE, K.REVERSAL_GRANTED, S.REVERSING, undoing.reverse_for_register),
+    Row(S.IDLE, K.REVERSAL_MOOT, S.ANSWERING, undoing.answer_already_reversed),
+    Row(S.IDLE, K.REVERSAL_REFUSED, S.ANSWERING, undoing.answer_reversal_refused),
+    Row(S.IDLE, K.REVERSAL_FOUND, S.OWING, serving.rest),
     # the customer
-    Row(S.CARD_PROMPT, K.CARD_NEEDS_PIN, S.PIN_ENTRY, Work.prompt_pin),
-    Row(S.CARD_PROMPT, K.CARD_NEEDS_NO_PIN, S.BANK_CONNECT, Work.call_for_money),
-    Row(S.CARD_PROMPT, K.CARD_NEEDS_CHIP, None, Work.prompt_chip),
-    Row(S.CARD_PROMPT, K.CANCELLED, S.ANSWERING, Work.answer_cancelled),
-    Row(S.CARD_PROMPT, K.NOT_GIVEN_IN_TIME, S.ANSWERING, Work.answer_not_given),
-    Row(S.CARD_PROMPT, K.REGISTER_LEFT, S.IDLE, Work.drop),
-    Row(S.PIN_ENTRY, K.PIN_ENTERED, S.BANK_CONNECT, Work.call_for_money),
-    Row(S.PIN_ENTRY, K.CANCELLED, S.ANSWERING, Work.answer_cancelled),
-    Row(S.PIN_ENTRY, K.NOT_GIVEN_IN_TIME, S.ANSWERING, Work.answer_not_given),
-    Row(S.PIN_ENTRY, K.REGISTER_LEFT, S.IDLE, Work.drop),
+    Row(S.CARD_PROMPT, K.CARD_NEEDS_PIN, S.PIN_ENTRY, serving.prompt_pin),
+    Row(S.CARD_PROMPT, K.CARD_NEEDS_NO_PIN, S.BANK_CONNECT, serving.call_for_money),
+    Row(S.CARD_PROMPT, K.CARD_NEEDS_CHIP, None, serving.prompt_chip),
+    Row(S.CARD_PROMPT, K.CANCELLED, S.ANSWERING, serving.answer_cancelled),
+    Row(S.CARD_PROMPT, K.NOT_GIVEN_IN_TIME, S.ANSWERING, serving.answer_not_given),
+    Row(S.CARD_PROMPT, K.REGISTER_LEFT, S.IDLE, serving.drop),
+    Row(S.PIN_ENTRY, K.PIN_ENTERED, S.BANK_CONNECT, serving.call_for_money),
+    Row(S.PIN_ENTRY, K.CANCELLED, S.ANSWERING, serving.answer_cancelled),
+    Row(S.PIN_ENTRY, K.NOT_GIVEN_IN_TIME, S.ANSWERING, serving.answer_not_given),
+    Row(S.PIN_ENTRY, K.REGISTER_LEFT, S.IDLE, serving.drop),
     # the bank
-    Row(S.BANK_CONNECT, K.BANK_ASKED, S.BANK_ANSWER, Work.note_asked),
-    Row(S.BANK_CONNECT, K.BANK_UNREACHABLE, S.ANSWERING, Work.answer_unreachable),
-    Row(S.BANK_CONNECT, K.CANCELLED, S.ANSWERING, Work.answer_cancelled),
-    Row(S.BANK_CONNECT, K.REGISTER_LEFT, S.IDLE, Work.drop),
-    Row(S.BANK_ANSWER, K.BANK_APPROVED, S.ANSWERING, Work.answer_approved),
-    Row(S.BANK_ANSWER, K.APPROVED_TOO_LATE, S.UNDOING, Work.undo_withdrawn),
-    Row(S.BANK_ANSWER, K.BANK_DECLINED, S.ANSWERING, Work.answer_declined),
-    Row(S.BANK_ANSWER, K.PIN_WRONG, S.PIN_ENTRY, Work.prompt_pin_again),
-    Row(S.BANK_ANSWER, K.CANCELLED, None, Work.withdraw),
-    Row(S.BANK_ANSWER, K.NO_ANSWER, S.UNDOING, Work.undo_unanswered),
-    Row(S.BANK_ANSWER, K.NO_ANSWER_HARMLESS, S.ANSWERING, Work.answer_no_answer),
-    Row(S.BANK_ANSWER, K.REGISTER_LEFT, S.IDLE, Work.drop),
-    Row(S.BANK_ANSWER, K.REGISTER_LEFT_OWING, S.RETRYING, Work.undo_abandoned),
+    Row(S.BANK_CONNECT, K.BANK_ASKED, S.BANK_ANSWER, serving.note_asked),
+    Row(S.BANK_CONNECT, K.BANK_UNREACHABLE, S.ANSWERING, serving.answer_unreachable),
+    Row(S.BANK_CONNECT, K.CANCELLED, S.ANSWERING, serving.answer_cancelled),
+    Row(S.BANK_CONNECT, K.REGISTER_LEFT, S.IDLE, serving.drop),
+    Row(S.BANK_ANSWER, K.BANK_APPROVED, S.ANSWERING, serving.answer_approved),
+    Row(S.BANK_ANSWER, K.APPROVED_TOO_LATE, S.UNDOING, undoing.undo_withdrawn),
+    Row(S.BANK_ANSWER, K.BANK_DECLINED, S.ANSWERING, serving.answer_declined),
+    Row(S.BANK_ANSWER, K.PIN_WRONG, S.PIN_ENTRY, serving.prompt_pin_again),
+    Row(S.BANK_ANSWER, K.CANCELLED, None, serving.withdraw),
+    Row(S.BANK_ANSWER, K.NO_ANSWER, S.UNDOING, undoing.undo_unanswered),
+    Row(S.BANK_ANSWER, K.NO_ANSWER_HARMLESS, S.ANSWERING, serving.answer_no_answer),
+    Row(S.BANK_ANSWER, K.REGISTER_LEFT, S.IDLE, serving.drop),
+    Row(S.BANK_ANSWER, K.REGISTER_LEFT_OWING, S.RETRYING, undoing.undo_abandoned),
     # the emergency reversal, with a register that waits
-    Row(S.UNDOING, K.REVERSAL_ENDED, S.ANSWERING, Work.answer_undone),
-    Row(S.UNDOING, K.REVERSAL_FAILED, S.ANSWERING, Work.answer_undo_failed),
-    Row(S.UNDOING, K.REGISTER_LEFT, S.RETRYING, Work.go_on_alone),
-    Row(S.REVERSING, K.REVERSAL_ENDED, S.ANSWERING, Work.answer_reversed),
-    Row(S.REVERSING, K.REVERSAL_FAILED, S.ANSWERING, Work.answer_not_reversed),
-    Row(S.REVERSING, K.REGISTER_LEFT, S.RETRYING, Work.go_on_alone),
-    Row(S.CLEARING, K.REVERSAL_ENDED, S.IDLE, Work.serve_held),
-    Row(S.CLEARING, K.REVERSAL_FAILED, S.ANSWERING, Work.answer_owing),
-    Row(S.CLEARING, K.REGISTER_LEFT, S.RETRYING, Work.go_on_alone),
+    Row(S.UNDOING, K.REVERSAL_ENDED, S.ANSWERING, undoing.answer_undone),
+    Row(S.UNDOING, K.REVERSAL_FAILED, S.ANSWERING, undoing.answer_undo_failed),
+    Row(S.UNDOING, K.REGISTER_LEFT, S.RETRYING, undoing.go_on_alone),
+    Row(S.REVERSING, K.REVERSAL_ENDED, S.ANSWERING, undoing.answer_reversed),
+    Row(S.REVERSING, K.REVERSAL_FAILED, S.ANSWERING, undoing.answer_not_reversed),
+    Row(S.REVERSING, K.REGISTER_LEFT, S.RETRYING, undoing.go_on_alone),
+    Row(S.CLEARING, K.REVERSAL_ENDED, S.IDLE, undoing.serve_held),
+    Row(S.CLEARING, K.REVERSAL_FAILED, S.ANSWERING, undoing.answer_owing),
+    Row(S.CLEARING, K.REGISTER_LEFT, S.RETRYING, undoing.go_on_alone),
     # the emergency reversal, with nobody
-    Row(S.OWING, K.REQUEST_REFUSED, S.ANSWERING, Work.answer_refusal),
-    Row(S.OWING, K.REQUEST_HELD, S.CLEARING, Work.clear_first),
-    Row(S.OWING, K.RETRY_DUE, S.RETRYING, Work.retry),
-    Row(S.RETRYING, K.REQUEST_REFUSED, S.ANSWERING, Work.break_off_and_refuse),
-    Row(S.RETRYING, K.REQUEST_HELD, S.CLEARING, Work.hold),
-    Row(S.RETRYING, K.REVERSAL_ENDED, S.IDLE, Work.settle),
-    Row(S.RETRYING, K.REVERSAL_FAILED, S.OWING, Work.settle_failed),
+    Row(S.OWING, K.REQUEST_HELD, S.CLEARING, undoing.clear_first),
+    Row(S.OWING, K.RETRY_DUE, S.RETRYING, undoing.attempt),
+    Row(S.RETRYING, K.REQUEST_HELD, S.CLEARING, undoing.hold),
+    Row(S.RETRYING, K.REVERSAL_ENDED, S.IDLE, undoing.settle),
+    Row(S.RETRYING, K.REVERSAL_FAILED, S.OWING, undoing.settle_failed),
     # the final answer
-    Row(S.ANSWERING, K.ANSWER_TAKEN, S.IDLE, Work.complete),
-    Row(S.ANSWERING, K.ANSWER_IN_DOUBT, S.IDLE, Work.complete_in_doubt),
-    Row(S.ANSWERING, K.ANSWER_LOST, S.RETRYING, Work.undo_lost),
-    Row(S.ANSWERING, K.ANSWER_LOST_HARMLESS, S.IDLE, Work.finish_unheard),
+    Row(S.ANSWERING, K.ANSWER_TAKEN, S.IDLE, serving.complete),
+    Row(S.ANSWERING, K.ANSWER_IN_DOUBT, S.IDLE, serving.complete_in_doubt),
+    Row(S.ANSWERING, K.ANSWER_LOST, S.RETRYING, undoing.undo_lost),
+    Row(S.ANSWERING, K.ANSWER_LOST_HARMLESS, S.IDLE, serving.finish_unheard),
 )
 
 
@@ -187,12 +190,12 @@ BANK = frozenset(
 REVERSAL = frozenset({K.REVERSAL_ENDED, K.REVERSAL_FAILED})
 FINAL = frozenset({K.ANSWER_TAKEN, K.ANSWER_IN_DOUBT, K.ANSWER_LOST, K.ANSWER_LOST_HARMLESS})
 GONE = frozenset({K.REGISTER_LEFT, K.REGISTER_LEFT_OWING})
-TIMES = frozenset({K.NOT_GIVEN_IN_TIME, K.RETRY_DUE})
+POWER = frozenset({K.POWER_BACK, K.POWER_BACK_OWING})
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Pairs without a transition and why. A transition of the same pair wins over no row here: none overlaps."""
+    """Pairs without a transition, and why. No pair stands twice, neither here nor in TRANSITIONS."""
 
     states: frozenset[State]
     kinds: frozenset[Kind]
@@ -215,17 +218,23 @@ IGNORED_ROWS: tuple[Ignored, ...] = (
     ),
     Ignored(
         frozenset({S.OWING, S.RETRYING}),
-        _kinds(REQUESTS, K.REQUEST_REFUSED, K.REQUEST_HELD),
-        "a reversal is owed: every good request is held behind it",
+        _kinds(REQUESTS, K.REQUEST_HELD),
+        "a reversal is owed: every request is held behind it",
     ),
     Ignored(frozenset({S.IDLE}), frozenset({K.REQUEST_HELD}), "nothing is owed, nothing is held"),
-    Ignored(_but(S.CARD_PROMPT, S.PIN_ENTRY, S.BANK_CONNECT, S.BANK_ANSWER), HANDS, "nothing is asked of the customer"),
+    Ignored(
+        _but(S.CARD_PROMPT, S.PIN_ENTRY, S.BANK_CONNECT, S.BANK_ANSWER),
+        HANDS,
+        "nothing is asked of the customer",
+    ),
     Ignored(frozenset({S.CARD_PROMPT}), frozenset({K.PIN_ENTERED}), "no PIN before a card"),
     Ignored(
         frozenset({S.PIN_ENTRY}), _kinds(HANDS, K.PIN_ENTERED, K.CANCELLED), "a card is already being served"
     ),
     Ignored(
-        frozenset({S.BANK_CONNECT, S.BANK_ANSWER}), _kinds(HANDS, K.CANCELLED), "the card has been read already"
+        frozenset({S.BANK_CONNECT, S.BANK_ANSWER}),
+        _kinds(HANDS, K.CANCELLED),
+        "the card has been read already",
     ),
     Ignored(_but(S.BANK_CONNECT, S.BANK_ANSWER), _kinds(BANK, K.BANK_ASKED), "no call to the bank is open"),
     Ignored(_but(S.BANK_CONNECT), frozenset({K.BANK_ASKED}), "only the first byte of a first message counts"),
@@ -246,9 +255,14 @@ IGNORED_ROWS: tuple[Ignored, ...] = (
         frozenset({K.REGISTER_LEFT_OWING}),
         "the bank has not been asked, or its reversal is under way: nothing more to undo",
     ),
-    Ignored(_but(S.CARD_PROMPT, S.PIN_ENTRY), frozenset({K.NOT_GIVEN_IN_TIME}), "nothing is asked of the customer"),
+    Ignored(
+        _but(S.CARD_PROMPT, S.PIN_ENTRY), frozenset({K.NOT_GIVEN_IN_TIME}), "nothing is asked of the customer"
+    ),
     Ignored(_but(S.OWING), frozenset({K.RETRY_DUE}), "a reversal is retried from rest only"),
-    Ignored(_but(S.IDLE), frozenset({K.REVERSAL_FOUND}), "a reversal is looked for only when an operation ends"),
+    Ignored(
+        _but(S.IDLE), frozenset({K.REVERSAL_FOUND}), "a reversal is looked for only when an operation ends"
+    ),
+    Ignored(_but(S.IDLE), POWER, "the power comes back once, to a pinpad that does nothing yet"),
 )
 
 IGNORED: dict[tuple[State, Kind], str] = {

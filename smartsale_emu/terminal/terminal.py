@@ -3,9 +3,9 @@
 ``transitions`` runs the table; a deadline belongs to a state: entering arms it, leaving forgets it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from transitions import EventData, Machine
 
@@ -18,7 +18,9 @@ from smartsale_emu.terminal.events import (
     BankFailed,
     BankReplied,
     BankUnreachable,
+    CancelPressed,
     CardPresented,
+    CardPulled,
     DeadlineReached,
     FinalFate,
     PinEntered,
@@ -28,6 +30,7 @@ from smartsale_emu.terminal.events import (
     TerminalEvent,
 )
 from smartsale_emu.terminal.memory import Memory, Safe
+from smartsale_emu.terminal.money import Undo
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.requests import Request, parse_request
 from smartsale_emu.terminal.table import DEADLINES, IGNORED, REST, TRANSITIONS, Kind, Row, State
@@ -38,22 +41,18 @@ BANK_EVENTS = BankAsked | BankUnreachable | BankReplied | BankFailed
 
 
 class _Position:
-    """The model that ``transitions`` moves: a state and the desk its actions work on."""
+    """The model that ``transitions`` moves."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self) -> None:
         self.state = State.IDLE
-        self.work = work
 
 
-def _runner(row: Row) -> Any:
-    def run(data: EventData) -> None:
-        row.action(data.model.work)
-
-    return run
-
-
-def build_machine(position: _Position) -> Machine:
+def build_machine(position: _Position, work: Work) -> Machine:
     """Return the machine that runs the table: its transitions are the rows and nothing else."""
+
+    def runner(row: Row) -> Callable[[EventData], None]:
+        return lambda _: row.action(work)
+
     machine = Machine(
         model=position,
         states=State,
@@ -62,9 +61,7 @@ def build_machine(position: _Position) -> Machine:
         send_event=True,
     )
     for row in TRANSITIONS:
-        machine.add_transition(
-            row.kind.name, source=row.source, dest=row.target, before=[_runner(row)]
-        )
+        machine.add_transition(row.kind.name, source=row.source, dest=row.target, before=[runner(row)])
     return machine
 
 
@@ -73,8 +70,8 @@ class Terminal:
 
     def __init__(self, profile: TerminalProfile, memory: Memory, safe: Safe, epoch: datetime) -> None:
         self._work = Work(profile, replace(memory, terminal_id=profile.terminal_id), safe, epoch)
-        self._position = _Position(self._work)
-        self._machine = build_machine(self._position)
+        self._position = _Position()
+        self._machine = build_machine(self._position, self._work)
         self._deadline: Millis | None = None
 
     @property
@@ -119,26 +116,22 @@ class Terminal:
             work.followups = []
             if self.state is State.IDLE and not queue and work.memory.pending is not None:
                 self._fire(Kind.REVERSAL_FOUND)
-                if isinstance(event, PoweredOn):
-                    self._fire(Kind.RETRY_DUE)
         effects, work.effects = work.effects, []
         return effects
 
     def _one(self, event: TerminalEvent) -> None:
         work, state = self._work, self.state
-        if isinstance(event, PoweredOn):
-            work.rest()
+        if isinstance(event, BANK_EVENTS) and event.call != work.call:
+            work.note("ignored", "the call was given up: its answer changes nothing", event=_name(event))
             return
-        if isinstance(event, BANK_EVENTS):
-            if event.call != work.call:
-                work.note("ignored", "the call was given up: its answer changes nothing", event=_name(event))
-                return
-            if state is State.BANK_CONNECT and isinstance(event, BankReplied | BankFailed):
-                self._fire(Kind.BANK_ASKED)
-                state = self.state
         if isinstance(event, RequestReceived) and state not in REST:
             work.note("ignored", IGNORED[(state, Kind.REQUEST_REFUSED)], event=_name(event))
             return
+        if isinstance(event, BankReplied | BankFailed) and state is State.BANK_CONNECT:
+            self._fire(Kind.BANK_ASKED)
+            state = self.state
+        if isinstance(event, BankReplied):
+            work.call = None
         self._take(event)
         kind = classify(state, event, work)
         reason = IGNORED.get((state, kind))
@@ -155,8 +148,7 @@ class Terminal:
         after = self.state
         if (before, kind) in _MOVING:
             deadline = DEADLINES.get(after)
-            wait = getattr(work.profile.timers, deadline.timer) if deadline else None
-            self._deadline = later(work.now, wait) if wait is not None else None
+            self._deadline = later(work.now, work.timer(deadline.timer)) if deadline else None
             details: dict[str, object] = {"from": str(before), "to": str(after), "event": str(kind)}
             work.effects.insert(mark, Note("state", because, details))
 
@@ -196,7 +188,7 @@ class Terminal:
         request = work.request
         if isinstance(request, Request):
             work.because = f"operation {int(request.operation.code)}"
-            if request.operation.undo.name == "NEVER" and work.memory.pending is None:
+            if request.operation.undo is Undo.NEVER and work.memory.pending is None:
                 work.because = str(reversal_decision(request, work))
         else:
             work.because = request.because
@@ -207,7 +199,13 @@ class Terminal:
 _MOVING = frozenset((row.source, row.kind) for row in TRANSITIONS if row.target is not None)
 
 
+_SAID: dict[type[TerminalEvent], str] = {
+    PoweredOn: "the power is on",
+    CancelPressed: "cancel was pressed",
+    CardPulled: "the card was pulled",
+    BankAsked: "the first byte left for the bank",
+}
+
+
 def _name(event: TerminalEvent) -> str:
-    return {"CancelPressed": "cancel was pressed", "CardPulled": "the card was pulled"}.get(
-        type(event).__name__, type(event).__name__
-    )
+    return _SAID.get(type(event), type(event).__name__)

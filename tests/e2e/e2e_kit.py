@@ -27,12 +27,11 @@ def environment(package_parent: Path = PACKAGE_PARENT) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(package_parent), "PYTHONIOENCODING": "utf-8"}
 
 
-def run_cli(*arguments: str | Path, within: float = DEADLINE, **options: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end."""
+def run_cli(*arguments: str | Path, given: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, ``given`` on its standard input."""
     command = [sys.executable, "-m", "smartsale_emu", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", env=environment(), timeout=within, check=False, **options  # type: ignore[call-overload,no-any-return]
-    )
+    options = {"env": environment(), "cwd": PACKAGE_PARENT, "encoding": "utf-8", "timeout": DEADLINE}
+    return subprocess.run(command, input=given, capture_output=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
 def until(condition: Callable[[], object], what: str, *, within: float = DEADLINE) -> None:
@@ -53,7 +52,11 @@ class Server:
         command = [sys.executable, "-m", "smartsale_emu", *arguments, "--headless", "--state", str(state)]
         with self.stderr_file.open("ab") as stderr:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=stderr, env=environment(package_parent), cwd=state.parent
+                command,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment(package_parent),
+                cwd=package_parent,
             )
         try:
             self.port = self._ready()
@@ -109,7 +112,9 @@ QUICK = ("--card", "mir-chip", "--pin", "1234", "--card-delay", "0", "--pin-dela
 
 
 @contextlib.contextmanager
-def pinpad(state: Path, *arguments: str, port: str = "pty:", package_parent: Path = PACKAGE_PARENT) -> Iterator[Server]:
+def pinpad(
+    state: Path, *arguments: str, port: str = "pty:", package_parent: Path = PACKAGE_PARENT
+) -> Iterator[Server]:
     """Run a pinpad for a while; it must end by SIGTERM with status 0 and nothing on standard error."""
     server = Server(state, "run", "--port", port, *(arguments or QUICK), package_parent=package_parent)
     try:
@@ -121,9 +126,9 @@ def pinpad(state: Path, *arguments: str, port: str = "pty:", package_parent: Pat
 
 
 @contextlib.contextmanager
-def bank(state: Path, *arguments: str) -> Iterator[Server]:
+def bank(state: Path, *arguments: str, package_parent: Path = PACKAGE_PARENT) -> Iterator[Server]:
     """Run a bank of its own for a while."""
-    server = Server(state, "host", *arguments)
+    server = Server(state, "host", *arguments, package_parent=package_parent)
     try:
         yield server
     except BaseException:

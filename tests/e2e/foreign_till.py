@@ -1,4 +1,4 @@
-"""A register that shares no code with the package: its own framing, on pyserial, a bare descriptor or a socket.
+"""A register that shares no code with the package: its own framing, on pyserial or a socket.
 
 It knows sections 1 to 3 of PROTOCOL.md, written a second time, so that a mistake of the package cannot hide
 behind itself. Its habits are those of registers in the field.
@@ -8,7 +8,6 @@ import os
 import select
 import socket
 import struct
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -81,10 +80,7 @@ class Wire:
         try:
             if not select.select([self], [], [], max(0.0, within))[0]:
                 return b""
-            if self._socket:
-                data = self._socket.recv(4096)
-            else:
-                data = os.read(self.fileno(), 4096)
+            data = self._socket.recv(4096) if self._socket else os.read(self.fileno(), 4096)
         except OSError as error:
             raise Gone from error
         if not data:
@@ -174,7 +170,3 @@ class Till:
         if self.ack_after:
             time.sleep(self.ack_after)  # the habit itself: this register is slow
         self.write(data)
-
-
-def has_pty() -> bool:
-    return sys.platform != "win32"

@@ -29,9 +29,11 @@ def sell(port: str) -> float:
 
 
 class PowerCuts:
-    """Cut the power at random moments of sales, again and again, and look at the money after every restart."""
+    """Cut the power at random moments of sales, again and again; look at the money after each."""
 
-    def __init__(self, state: Path, bank_state: Path, look: Callable[[], dict[str, object]], *host: str) -> None:
+    def __init__(
+        self, state: Path, bank_state: Path, look: Callable[[], dict[str, object]], *host: str
+    ) -> None:
         self._state, self._bank_state, self._look, self._host = state, bank_state, look, host
         self.found: Counter[str] = Counter()
         self._kept = (0, 0)
@@ -77,7 +79,9 @@ class PowerCuts:
         for turn in range(times):
             whole = later if turn % 2 else first
             self.cut(dice.uniform(0, 1.2 * whole), warm=bool(turn % 2))
-        lengths = f"the first sale of a process takes {first * 1000:.0f} ms, a later one {later * 1000:.0f} ms"
+        lengths = (
+            f"the first sale of a process takes {first * 1000:.0f} ms, a later one {later * 1000:.0f} ms"
+        )
         return f"\nseed {seed}; {lengths}; found: {dict(self.found)}"
 
     def _sell_and_kill(self, server: Server, moment: float) -> bool:
@@ -120,7 +124,9 @@ def test_fifty_power_cuts_at_random_moments_of_sales(tmp_path: Path, capsys: Cap
     told = cuts.cut_often(50, SEED)
     with capsys.disabled():
         print(told)
-    assert cuts.found["asked"] + cuts.found["answered"] > 0, "no cut fell between the bank's question and the ACK"
+    assert cuts.found["asked"] + cuts.found["answered"] > 0, (
+        "no cut fell between the bank's question and the ACK"
+    )
 
 
 def test_power_cuts_of_the_pinpad_alone_while_the_bank_lives(tmp_path: Path, capsys: Capture) -> None:

@@ -48,7 +48,9 @@ def approved(answer: Fields) -> bool:
 def final_copies(till: Till) -> int:
     """Count the frames that end a final answer: a whole one, or the last of several blocks."""
     wholes = [unit for unit in till.seen if unit[:1] == b"\x02" and fields_of(unit[3:-2])[25] != b"21"]
-    lasts = [unit for unit in till.seen if unit[:1] == b"\x01" and fields_of(unit[5 : 5 + unit[3]])[2] == b"0"]
+    lasts = [
+        unit for unit in till.seen if unit[:1] == b"\x01" and fields_of(unit[5 : 5 + unit[3]])[2] == b"0"
+    ]
     return len(wholes) + len(lasts)
 
 
@@ -129,7 +131,9 @@ def test_the_same_request_twice_in_one_write_runs_once(served: Server, state: Pa
     till.wire.close()
 
 
-def test_two_requests_in_one_write_the_second_takes_over(served: Server, state: Path, capsys: Capture) -> None:
+def test_two_requests_in_one_write_the_second_takes_over(
+    served: Server, state: Path, capsys: Capture
+) -> None:
     till = Till(Wire(served.port))
     till.write(frame(SALE) + frame(LINK_TEST))
     assert till.answer()[25] == b"26"
@@ -158,7 +162,9 @@ def test_a_final_answer_that_nobody_acknowledges_is_sent_three_times_and_undone(
     assert memory_of(state)["last"]["reversed_by"] == "pinpad"  # type: ignore[index]
 
 
-def test_eot_in_answer_to_the_first_copy_undoes_the_sale(served: Server, state: Path, capsys: Capture) -> None:
+def test_eot_in_answer_to_the_first_copy_undoes_the_sale(
+    served: Server, state: Path, capsys: Capture
+) -> None:
     till = Till(Wire(served.port), farewell=EOT)
     assert approved(till.ask(SALE))
     until(lambda: memory_of(state)["last"] and settled(state), "the emergency reversal")

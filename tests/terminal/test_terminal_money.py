@@ -121,23 +121,14 @@ def expected_53(last: LastOperation, amount: int | None, rule: AlreadyReversed) 
     return R.SEND
 
 
-@pytest.mark.parametrize("rule", AlreadyReversed)
-@pytest.mark.parametrize("told", BOOLEANS)
 @pytest.mark.parametrize("reversed_by", ReversedBy)
-@pytest.mark.parametrize("amount", [None, 1200, 1201, 12, 120000])
 @pytest.mark.parametrize("status", [0, 1, 2, 13, 16, 17, 34, 53])
 @pytest.mark.parametrize("operation", [1, 2, 4, 15, 16, 19, 29])
-def test_operation_53(
-    operation: int,
-    status: int,
-    amount: int | None,
-    reversed_by: ReversedBy,
-    told: bool,
-    rule: AlreadyReversed,
-) -> None:
-    last = replace(SALE, operation=operation, status=status, reversed_by=reversed_by, told=told)
-    given = None if amount is None else MinorUnits(amount)
-    assert reversal_request(last, given, already_reversed=rule) is expected_53(last, amount, rule)
+def test_operation_53(operation: int, status: int, reversed_by: ReversedBy) -> None:
+    for told, rule, amount in product(BOOLEANS, AlreadyReversed, (None, 1200, 1201, 12, 120000)):
+        last = replace(SALE, operation=operation, status=status, reversed_by=reversed_by, told=told)
+        given = None if amount is None else MinorUnits(amount)
+        assert reversal_request(last, given, already_reversed=rule) is expected_53(last, amount, rule)
 
 
 @pytest.mark.parametrize("rule", AlreadyReversed)

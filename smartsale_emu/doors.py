@@ -1,0 +1,66 @@
+"""What goes through the doors of the core: events and bytes in, effects out.
+
+Effects are carried out in their order; that order is a promise (see ``terminal/effects.py``).
+"""
+
+from dataclasses import dataclass, field
+
+from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
+from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable, HandEvent, PoweredOn
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLine:
+    """Write these bytes to the line, in one go."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FlushLine:
+    """Drop what the register has not read yet, so that its next session reads nothing stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHost:
+    """Connect to the bank and send these bytes, length included; ``BankAsked`` before the first leaves."""
+
+    call: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One line of the trace: ``kind`` frame, message, line, state, decision, ignored, bank or hands."""
+
+    kind: str
+    because: str
+    details: dict[str, object] = field(default_factory=dict)
+
+
+Effect = (
+    WriteLine | FlushLine | CallHost | HangUp | Remember | Display | ReadCard | EnterPin | HandsOff | Trace
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LineOpened:
+    """A register opened the line: everything on it is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineClosed:
+    """The register closed the line."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostBytes:
+    """Bytes from the bank, in any slicing."""
+
+    call: int
+    data: bytes
+
+
+Event = HandEvent | PoweredOn | LineOpened | LineClosed | BankAsked | BankUnreachable | BankFailed | HostBytes

@@ -1,0 +1,272 @@
+"""The actions of a reversal: by the pinpad itself, and operation 53 (PROTOCOL.md, sections 0.3 and 0.4)."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from smartsale_emu.payment.authorization import AuthorizationAnswer, Step
+from smartsale_emu.payment.receipt import CardFace
+from smartsale_emu.terminal.effects import HandsOff, Wait
+from smartsale_emu.terminal.events import FinalFate, RequestReceived
+from smartsale_emu.terminal.memory import Memory, Pending, ReversedBy, Stage, answered, last_of, reversal_of
+from smartsale_emu.terminal.money import ReversalVerdict, reversal_verdict
+from smartsale_emu.terminal.outcome import Outcome, OutcomeKind
+from smartsale_emu.terminal.requests import Refusal
+from smartsale_emu.terminal.serving import answer_refusal
+from smartsale_emu.terminal.work import Work
+from smartsale_emu.units import MinorUnits
+
+# --- one attempt, and the bank's word on it --------------------------------------------------------------
+
+
+def _start(work: Work, because: str) -> None:
+    work.memory = replace(work.memory, pending=replace(work.owed, stage=Stage.REVERSING, because=because))
+    attempt(work)
+
+
+def attempt(work: Work) -> None:
+    """Send the reversal that is owed: 0400 at first, 0401 after. Remembered before it leaves."""
+    work.hang_up()
+    stamped = replace(work.owed, reversing_at=work.owed.reversing_at or work.date.isoformat())
+    message = reversal_of(stamped, work.safe)
+    counted = replace(stamped, stage=Stage.REVERSING, attempts=stamped.attempts + 1)
+    work.note("decision", counted.because, reversal_of=counted.request.stan, attempt=counted.attempts)
+    work.display("reversal")
+    work.remember(replace(work.memory, pending=counted))
+    work.dial(message)
+
+
+def _settle(work: Work) -> ReversalVerdict:
+    """Settle the memory with the bank's answer to the reversal."""
+    pending, code = work.owed, work.bank_said.response_code
+    verdict = reversal_verdict(code)
+    memory = replace(work.memory, pending=None)
+    if verdict is ReversalVerdict.ALARM:
+        text = f"the bank answered {code} to the reversal: it may still hold the operation"
+        memory = memory.remarked("alarm", pending.request.stan, text)
+    work.note("decision", f"reversal {verdict}: the bank answered {code}", stan=pending.request.stan)
+    work.remember(
+        _by_register(memory, pending, verdict)
+        if pending.by_register
+        else _by_pinpad(memory, pending, verdict)
+    )
+    return verdict
+
+
+def _by_register(memory: Memory, pending: Pending, verdict: ReversalVerdict) -> Memory:
+    """Operation 53: undone, or as before. Only what was kept leaves the totals."""
+    last = memory.last
+    if last is None or verdict is not ReversalVerdict.ENDED:
+        return memory
+    kept = last.reversed_by is ReversedBy.NOBODY
+    return replace(
+        memory,
+        last=replace(last, reversed_by=ReversedBy.REGISTER, told=False),
+        kept_count=memory.kept_count - kept,
+        kept_amount=memory.kept_amount - pending.request.amount * kept,
+    ).next_slip()
+
+
+def _by_pinpad(memory: Memory, pending: Pending, verdict: ReversalVerdict) -> Memory:
+    """An operation that was never kept; without a known approval the last one is still the one before."""
+    if pending.status == 0:
+        return memory
+    ended = verdict is ReversalVerdict.ENDED
+    return replace(memory, last=last_of(pending, ReversedBy.PINPAD if ended else ReversedBy.REFUSED))
+
+
+# --- an operation is undone ------------------------------------------------------------------------------
+
+
+def undo_unanswered(work: Work) -> None:
+    """The bank was asked and gave no usable answer: reverse, then tell the register 39 = 53."""
+    work.hang_up()
+    work.outcome = Outcome(OutcomeKind.INTERRUPTED, work.because, card=work.face)
+    _start(work, work.because)
+
+
+def undo_withdrawn(work: Work) -> None:
+    """The bank approved what the customer had cancelled: 13 and 14 are told, 39 is 53."""
+    because = "approved, but the customer had cancelled"
+    work.outcome = Outcome(OutcomeKind.INTERRUPTED, because, bank=work.bank_said, card=work.face)
+    refused = answered(work.owed, work.bank_said, status=int(work.outcome.status), because=because)
+    work.memory = replace(work.memory, pending=refused)
+    _start(work, because)
+
+
+def undo_abandoned(work: Work) -> None:
+    """The register left while the bank was asked."""
+    because = work.because
+    work.hang_up()
+    work.ask(HandsOff())
+    work.clear_desk()
+    _start(work, because)
+
+
+def undo_lost(work: Work) -> None:
+    """The register did not take an approved answer."""
+    fate = work.fate
+    match fate:
+        case FinalFate.UNANSWERED | FinalFate.GONE | FinalFate.EOT_TO_REPEAT:
+            _remark_belief(work, str(fate))
+        case FinalFate.EOT_TO_FIRST | FinalFate.NEVER_LEFT:
+            pass
+        case FinalFate.ACKED | None:
+            raise AssertionError("the answer was not lost")
+        case _:
+            assert_never(fate)
+    work.clear_desk()
+    _start(work, str(fate))
+
+
+def resume(work: Work) -> None:
+    """The power is back and an operation is unfinished: it is undone at once."""
+    pending = work.owed
+    work.rest()
+    if pending.stage is Stage.ANSWERED:
+        _remark_belief(work, "the power failed before its acknowledgement was seen")
+    if pending.stage is Stage.REVERSING:
+        attempt(work)
+    else:
+        _start(work, f"the power failed: {pending.because}")
+
+
+def _remark_belief(work: Work, because: str) -> None:
+    text = f"the register may believe 39 = 1: {because}"
+    work.memory = work.memory.remarked("doubt", work.owed.request.stan, text)
+
+
+def answer_undone(work: Work) -> None:
+    """The reversal is answered; the register hears how its operation ended."""
+    _settle(work)
+    _answer_prepared(work)
+
+
+def answer_undo_failed(work: Work) -> None:
+    """The first attempt failed; the register hears the same, the reversal stays owed."""
+    work.hang_up()
+    _answer_prepared(work)
+
+
+def _answer_prepared(work: Work) -> None:
+    if work.outcome is None:
+        raise AssertionError("no outcome was prepared")
+    work.answer(work.outcome)
+
+
+# --- nobody waits, or a request waits its turn -----------------------------------------------------------
+
+
+def go_on_alone(work: Work) -> None:
+    """The register left; the attempt that is under way goes on."""
+    work.note("decision", f"{work.because}; the reversal goes on")
+    work.clear_desk()
+
+
+def settle(work: Work) -> None:
+    """The reversal is answered and nobody waits."""
+    _settle(work)
+    work.rest()
+
+
+def settle_failed(work: Work) -> None:
+    """The attempt failed and nobody waits; the next one is due later."""
+    work.hang_up()
+    work.note("decision", f"reversal attempt failed: {work.because}")
+    work.rest()
+
+
+def clear_first(work: Work) -> None:
+    """A request came: one attempt at the reversal that is owed, then the request."""
+    work.ask(Wait())
+    attempt(work)
+
+
+def hold(work: Work) -> None:
+    """A request came while an attempt is under way: that attempt is the one."""
+    work.ask(Wait())
+    work.note("decision", "a reversal is owed: the request waits for it")
+
+
+def serve_held(work: Work) -> None:
+    """Nothing is owed any more: the request is served as if it came now."""
+    _settle(work)
+    message = work.message
+    work.clear_desk()
+    if message is not None:
+        work.followups.append(RequestReceived(message))
+
+
+def answer_owing(work: Work) -> None:
+    """The reversal is still owed: what needs the bank cannot be served, a refusal can."""
+    work.hang_up()
+    if isinstance(work.request, Refusal):
+        answer_refusal(work)
+    else:
+        work.end(OutcomeKind.REVERSAL_OWED, "a reversal is owed and the bank has not answered it")
+
+
+# --- operation 53 ----------------------------------------------------------------------------------------
+
+
+def reverse_for_register(work: Work) -> None:
+    """The register asks to undo the last operation; from now on it is owed whatever happens."""
+    last = work.memory.last
+    if last is None:
+        raise AssertionError("there is nothing to reverse")
+    pending = Pending(
+        operation=last.operation,
+        request=last.request,
+        stage=Stage.REVERSING,
+        because="the register asked for it (operation 53)",
+        status=last.status,
+        rrn=last.rrn,
+        authorization_code=last.authorization_code,
+        by_register=True,
+    )
+    work.ask(Wait())
+    work.memory = replace(work.memory, pending=pending)
+    attempt(work)
+
+
+def answer_reversed(work: Work) -> None:
+    """The bank answered the reversal that the register asked for."""
+    if _settle(work) is ReversalVerdict.ENDED:
+        _answer_about_last(work)
+    else:
+        work.end(OutcomeKind.DECLINED, work.because, bank=work.bank)
+
+
+def answer_not_reversed(work: Work) -> None:
+    """No answer yet; the reversal goes on without the register."""
+    work.hang_up()
+    work.end(OutcomeKind.REVERSAL_OWED, "the bank has not answered the reversal; it will be repeated")
+
+
+def answer_already_reversed(work: Work) -> None:
+    """The last operation is undone already."""
+    _answer_about_last(work)
+
+
+def answer_reversal_refused(work: Work) -> None:
+    """There is nothing that operation 53 may undo."""
+    work.end(OutcomeKind.INTERRUPTED, work.because)
+
+
+def _answer_about_last(work: Work) -> None:
+    """Tell the register that the last operation is undone, with what the bank once gave for it."""
+    last, said = work.memory.last, work.bank
+    if last is None:
+        raise AssertionError("nothing was reversed")
+    kept = last.request
+    bank = AuthorizationAnswer(
+        Step.REVERSAL,
+        kept.stan,
+        said.response_code if said else "00",
+        rrn=last.rrn,
+        authorization_code=last.authorization_code,
+        answered_at=said.answered_at if said else None,
+    )
+    if work.good_request.amount is None:
+        work.request = replace(work.good_request, amount=MinorUnits(kept.amount))
+    face = CardFace.of_masked(kept.masked_pan, kept.expiry) if kept.masked_pan else None
+    work.answer(Outcome(OutcomeKind.APPROVED, work.because, bank=bank, card=face))

@@ -1,0 +1,491 @@
+"""Every outcome of the table (PROTOCOL.md, section 0.2), and recorded answers byte for byte."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from emulator_kit import (
+    CARDS,
+    PROFILES,
+    Shop,
+    assert_agreed,
+    changed,
+    customer,
+    hand_over,
+    link_test,
+    outcome,
+    request,
+    reversal,
+    sale,
+    text,
+)
+
+from smartsale_emu.host.ledger import OperationState
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step
+from smartsale_emu.payment.card import Card
+from smartsale_emu.payment.cardholder import Cardholder, Prompt
+from smartsale_emu.sa.framing import encode_frame
+from smartsale_emu.sa.receipt_data import ReceiptTag, parse_receipt
+from smartsale_emu.sa.tlv import Message
+from smartsale_emu.scenario.virtual import Delivery
+from smartsale_emu.security.masking import Secret
+from smartsale_emu.terminal.events import CancelPressed, CardPulled
+from smartsale_emu.terminal.profile import TerminalProfile
+from smartsale_emu.terminal.table import State
+
+INTERRUPTED = ("53", "ER3", "ОПЕРАЦИЯ ПРЕРВАНА^TERMINATED.JPG~", "0")
+APPROVED_26 = "ОПЕРАЦИЯ ОДОБРЕНА^APPROVED.JPG~"
+
+# --- approved ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_an_approved_sale(profile: TerminalProfile) -> None:
+    shop = Shop(profile)
+    final = shop.serve(sale())
+    assert outcome(final) == ("1", profile.answer.approved_code, "ОДОБРЕНО", "111111111")
+    row = shop.operations[0]
+    assert (text(final, 13), text(final, 14)) == (row.authorization_code, row.rrn)
+    assert [record.tag for record in final.records] == list(profile.answer.fields)
+    assert text(final, 10) == "************0013"
+    assert text(final, 11) == "3012"
+    assert (text(final, 6), text(final, 21)) == ("20261123093000", "20261123093000")
+
+
+def test_the_receipt_of_an_approved_sale() -> None:
+    final = Shop().serve(sale())
+    records = parse_receipt(text(final, 90) or "")
+    assert [record.tag for record in records] == [
+        ReceiptTag.SLIP,
+        ReceiptTag.CASHIER_COPY,
+        ReceiptTag.CARD_TYPE,
+    ]
+    assert (text(final, 90) or "").startswith("0xDF^^")
+    for record in records[:2]:
+        assert record.value.endswith("\r\n")
+        assert "12.00" in record.value
+        assert CARDS["mir-contactless"].card.pan not in record.value
+        assert all(len(line) <= 32 for line in record.value.splitlines())
+
+
+def test_without_receipts_there_is_no_field_90() -> None:
+    final = Shop(changed(answer={"receipt": False})).serve(sale())
+    assert text(final, 90) is None
+    assert text(final, 39) == "1"
+
+
+@pytest.mark.parametrize(
+    ("amount", "asked"), [(300_000, False), (300_001, True)], ids=["at-the-limit", "above-the-limit"]
+)
+def test_the_limit_without_a_pin(amount: int, asked: bool) -> None:
+    shop = Shop()
+    assert text(shop.serve(sale(amount=amount)), 39) == "1"
+    assert any("ПИН" in screen for screen in shop.world.screens) is asked
+
+
+@pytest.mark.parametrize("card", ["mir-chip", "visa-chip", "mastercard-magstripe", "mir-contactless"])
+def test_every_way_to_read_a_card(card: str) -> None:
+    shop = Shop(card=card)
+    assert text(shop.serve(sale()), 39) == "1"
+    shop.settle()
+    assert_agreed(shop)
+
+
+def test_a_link_test_has_its_own_text() -> None:
+    final = Shop().serve(link_test())
+    assert outcome(final) == ("1", None, APPROVED_26, None)
+    assert [record.tag for record in final.records] == [19, 21, 25, 27, 39]
+
+
+# --- declined ----------------------------------------------------------------------------------------------
+
+DECLINES = {
+    "mir-blocked": "41",
+    "mir-expired": "54",
+    "mir-issuer-down": "91",
+    "mir-poor": "51",
+    "mir-system-error": "96",
+    "mir-unknown": "14",
+    "visa-do-not-honour": "05",
+}
+
+
+@pytest.mark.parametrize("card", DECLINES)
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_declined_by_the_bank(card: str, profile: TerminalProfile) -> None:
+    shop = Shop(profile, card=card)
+    final = shop.serve(sale())
+    code = DECLINES[card]
+    newer = {"51": "076"}.get(code, f"0{code}")
+    shown = code if profile is PROFILES["unipos-2018"] else newer
+    assert outcome(final) == ("16", shown, "ОТКЛОНЕНО", "111111111")
+    assert text(final, 13) is None
+    assert text(final, 14) == shop.operations[0].rrn
+    assert [record.tag for record in parse_receipt(text(final, 90) or "")] == [
+        ReceiptTag.SLIP,
+        ReceiptTag.CARD_TYPE,
+    ]
+    shop.settle()
+    assert_agreed(shop)
+    assert shop.steps == [Step.FINANCIAL], "a decline is never reversed"
+
+
+def test_over_the_limit_of_one_operation() -> None:
+    final = Shop(card="mir-limited").serve(sale(amount=100_001))
+    assert (text(final, 39), text(final, 15)) == ("16", "061")
+
+
+def test_a_link_test_that_the_bank_declines() -> None:
+    shop = Shop()
+    shop.bank.says = lambda _request: "91"
+    assert outcome(shop.serve(link_test())) == ("16", None, "ОПЕРАЦИЯ ОТКЛОНЕНА^DECLINED.JPG~", None)
+
+
+# --- the PIN -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_wrong_pins_with_tries_left(wrong: int) -> None:
+    shop = Shop(cardholder=customer("mir-chip", wrong_pins=wrong))
+    assert text(shop.serve(sale()), 39) == "1"
+    asked = [screen for screen in shop.world.screens if "ПИН" in screen]
+    assert len(asked) == 1 + wrong
+    assert [screen.rpartition(" ")[2] for screen in asked[1:]] == ["2", "1"][:wrong]
+    shop.settle()
+    assert_agreed(shop)
+    assert [row.key.stan for row in shop.operations] == list(range(1, wrong + 2)), "a new STAN for every try"
+
+
+def test_wrong_pins_until_the_tries_are_over() -> None:
+    shop = Shop(cardholder=customer("mir-chip", wrong_pins=9))
+    assert outcome(shop.serve(sale()))[:3] == ("16", "055", "ОТКЛОНЕНО")
+    assert len(shop.operations) == 3
+    assert outcome(shop.serve(sale()))[:2] == ("16", "075"), "75 ends at once"
+    assert len(shop.operations) == 4
+    shop.settle()
+    assert_agreed(shop)
+
+
+def test_a_wrong_pin_is_not_asked_again_after_the_last_try_of_the_profile() -> None:
+    shop = Shop(changed(rules={"pin_tries": 1}), cardholder=customer("mir-chip", wrong_pins=1))
+    assert outcome(shop.serve(sale()))[:2] == ("16", "055")
+
+
+def test_a_pin_code_for_a_card_without_pin_is_a_decline() -> None:
+    shop = Shop()
+    shop.bank.says = lambda _request: "55"
+    assert outcome(shop.serve(sale()))[:2] == ("16", "055")
+
+
+# --- cancelled, and not given ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prompt", Prompt)
+def test_the_customer_cancels_at(prompt: Prompt) -> None:
+    shop = Shop(cardholder=customer("mir-chip", cancels_at=prompt))
+    assert outcome(shop.serve(sale())) == INTERRUPTED
+    shop.settle()
+    assert_agreed(shop)
+    assert shop.bank.heard == []
+
+
+def test_the_customer_cancels_after_a_wrong_pin() -> None:
+    shop = Shop(cardholder=customer("mir-chip", wrong_pins=1))
+    till = shop.ask(sale())
+    shop.reach(State.BANK_ANSWER)
+    shop.reach(State.PIN_ENTRY)
+    shop.world.tell(CancelPressed())
+    shop.settle()
+    assert_agreed(shop)
+    assert outcome(till.final) == INTERRUPTED
+
+
+@pytest.mark.parametrize("pin", [None, Secret("1234")], ids=["no-PIN", "no-card"])
+def test_card_or_pin_not_given_in_time(pin: Secret | None) -> None:
+    shop = Shop(cardholder=Cardholder(None if pin else CARDS["mir-chip"].card, pin))
+    assert outcome(shop.serve(sale())) == INTERRUPTED
+    shop.settle()
+    assert_agreed(shop)
+
+
+@pytest.mark.parametrize("act", [CancelPressed(), CardPulled()], ids=["cancel", "card-pulled"])
+def test_the_customer_cancels_before_the_bank_was_asked(act: CancelPressed | CardPulled) -> None:
+    shop = Shop()
+    till = shop.ask(sale())
+    shop.reach(State.BANK_CONNECT)
+    shop.world.tell(act)
+    shop.settle()
+    assert_agreed(shop)
+    assert outcome(till.final) == INTERRUPTED
+    assert shop.bank.heard == [], "after the hang-up not one byte leaves"
+
+
+@pytest.mark.parametrize("act", [CancelPressed(), CardPulled()], ids=["cancel", "card-pulled"])
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_approved_then_refused_here(act: CancelPressed | CardPulled, profile: TerminalProfile) -> None:
+    """The bank's code, 13, 14 and 28 are told, 39 is 53, and it is undone."""
+    shop = Shop(profile)
+    till = shop.ask(sale())
+    shop.reach(State.BANK_ANSWER)
+    shop.world.tell(act)
+    shop.settle()
+    assert_agreed(shop)
+    row = shop.operations[0]
+    assert outcome(till.final) == ("53", profile.answer.approved_code, INTERRUPTED[2], "111111111")
+    assert (text(till.final, 13), text(till.final, 14)) == (row.authorization_code, row.rrn)
+    assert row.state is OperationState.REVERSED
+    assert shop.memory.last is not None
+    assert shop.memory.last.status == 53
+
+
+def test_cancelled_while_the_bank_declines_is_a_decline() -> None:
+    shop = Shop(card="mir-poor")
+    till = shop.ask(sale())
+    shop.reach(State.BANK_ANSWER)
+    shop.world.tell(CancelPressed())
+    shop.settle()
+    assert_agreed(shop)
+    assert outcome(till.final)[0] == "16"
+
+
+def test_hands_that_nobody_asked_for_change_nothing() -> None:
+    """A card or a PIN when none is wanted."""
+    shop = Shop(card="mir-chip")
+    shop.world.tell(CancelPressed())
+    till = shop.ask(sale())
+    assert shop.until(lambda: bool(till.finals))
+    shop.world.tell(CancelPressed())
+    shop.settle()
+    assert_agreed(shop)
+    assert shop.memory.kept_count == 1
+
+
+def test_a_swiped_chip_card_is_asked_for_its_chip() -> None:
+    swiped = replace(CARDS["mir-contactless"].card, entry_mode=CARDS["mastercard-magstripe"].card.entry_mode)
+    shop = Shop(cardholder=Cardholder(swiped, Secret("1234")))
+    till = shop.ask(sale())
+    assert shop.until(lambda: any("ЧИПОМ" in screen for screen in shop.world.screens))
+    hand_over(shop, "mir-contactless")
+    assert shop.until(lambda: bool(till.finals))
+    assert text(till.final, 39) == "1"
+
+
+def test_a_swiped_chip_card_that_never_shows_its_chip() -> None:
+    """The time for the card runs from the first prompt."""
+    swiped = replace(CARDS["mir-contactless"].card, entry_mode=CARDS["mastercard-magstripe"].card.entry_mode)
+    shop = Shop(cardholder=Cardholder(swiped))
+    till = shop.ask(sale())
+    assert shop.until(lambda: bool(till.finals))
+    assert outcome(till.final) == INTERRUPTED
+    assert shop.world.now < 31_000
+
+
+# --- no bank -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frame", [sale(), link_test()], ids=["sale", "link-test"])
+def test_the_bank_is_not_reached(frame: bytes) -> None:
+    shop = Shop()
+    shop.world.delivery = lambda _: Delivery.UNREACHABLE
+    final = shop.serve(frame)
+    assert outcome(final)[:3] == ("34", None, "НЕТ СВЯЗИ")
+    shop.settle()
+    assert_agreed(shop)
+    assert shop.bank.heard == [], "nothing to reverse"
+
+
+def test_a_link_test_without_an_answer_owes_nothing() -> None:
+    shop = Shop()
+    shop.world.delivery = lambda _: Delivery.LOST_BACK
+    assert outcome(shop.serve(link_test()))[:3] == INTERRUPTED[:3]
+    shop.settle()
+    assert_agreed(shop)
+    assert shop.steps == [Step.NETWORK]
+
+
+def test_a_late_approval_changes_nothing() -> None:
+    """It comes 40 s late, when the reversal is answered and the register has its 53."""
+    shop = Shop()
+    shop.world.delivery = lambda number: Delivery.LATE if number == 0 else Delivery.FINE
+    till = shop.ask(sale())
+    shop.rest(120_000)
+    shop.settle()
+    assert_agreed(shop)
+    assert [outcome(final) for final in till.finals] == [INTERRUPTED]
+    assert [row.state for row in shop.operations] == [OperationState.REVERSED]
+
+
+def test_an_answer_in_pieces_and_to_another_question() -> None:
+    """Bytes of the bank in any slicing; an answer with another STAN is none."""
+    shop = Shop()
+    real = shop.world._reply
+
+    def in_pieces(call: int, reply: bytes, delivery: Delivery) -> None:
+        other = reply.replace(b"000001", b"000009")
+        for piece in (other, reply[:1], reply[1:9], reply[9:]):
+            real(call, piece, delivery)
+
+    shop.world._reply = in_pieces  # type: ignore[method-assign]
+    assert text(shop.serve(sale()), 39) == "1"
+
+
+# --- recorded answers --------------------------------------------------------------------------------------
+
+RECORDED_CARD = Card(
+    name="recorded",
+    pan="2200000000006639",
+    expiry="1903",
+    entry_mode=CARDS["mir-chip"].card.entry_mode,
+    service_code="201",
+    pin_rule=CARDS["mastercard-magstripe"].card.pin_rule,
+    label="",
+)
+
+
+def recorded(at: datetime, terminal_id: str, answer: AuthorizationAnswer | str | None, card: Card) -> Shop:
+    """A shop of 2018-2020 on the day of a record, with the recorded answer in the bank's mouth."""
+    profile = changed(PROFILES["unipos-2018"], answer={"receipt": False})
+    shop = Shop(
+        replace(profile, terminal_id=terminal_id),
+        cardholder=Cardholder(card),
+        epoch=at,
+    )
+    if answer is not None:
+        shop.bank.says = lambda asked: answer if asked.step is not Step.REVERSAL else "00"
+    return shop
+
+
+def approval(at: datetime, authorization_code: str, rrn: str) -> AuthorizationAnswer:
+    return AuthorizationAnswer(
+        Step.FINANCIAL, 0, "00", rrn=rrn, authorization_code=authorization_code, answered_at=at
+    )
+
+
+def wire(fields: dict[int, str]) -> bytes:
+    return encode_frame(Message.of(fields).encode())
+
+
+def final_bytes(shop: Shop, frame: bytes) -> bytes:
+    """The wire bytes of the final answer."""
+    return encode_frame(shop.serve(frame).encode())
+
+
+def test_recorded_sale_of_2018() -> None:
+    at = datetime(2018, 10, 16, 19, 15, 23)
+    shop = recorded(at, "00266286", approval(at, "247629", "828913349373"), RECORDED_CARD)
+    expected = bytes.fromhex(
+        "02990000030031303004030036343306 0e003230313831303136313931353233 0a10002a2a2a2a2a2a2a2a2a2a2a2a36363339"
+        "0b0400313930330d06003234373632390e0c00383238393133333439333733 0f020030301308 00cec4cec1d0c5cdce"
+        "150e003230313831303136313931353233170200 2d31190100311a02002d311b08003030323636323836"
+        "1c0900313131313131313131270100318d79"
+    )
+    assert final_bytes(shop, sale(amount="00000100")) == expected
+
+
+def test_recorded_sale_of_2019() -> None:
+    at = datetime(2019, 2, 25, 15, 32, 2)
+    shop = recorded(at, "00266286", approval(at, "212840", "905632625568"), RECORDED_CARD)
+    expected = wire(
+        {
+            0: "1000",
+            4: "643",
+            6: "20190225153202",
+            10: "************6639",
+            11: "1903",
+            13: "212840",
+            14: "905632625568",
+            15: "00",
+            19: "ОДОБРЕНО",
+            21: "20190225153202",
+            23: "-1",
+            25: "1",
+            26: "-1",
+            27: "00266286",
+            28: "111111111",
+            39: "1",
+        }
+    )
+    assert final_bytes(shop, sale(amount="00001000")) == expected
+
+
+def test_recorded_refusal_of_a_reversal() -> None:
+    at = datetime(2019, 2, 25, 15, 33, 51)
+    shop = recorded(at, "00266286", None, RECORDED_CARD)
+    expected = wire(
+        {
+            0: "1000",
+            4: "0",
+            6: "20190225153351",
+            15: "ER3",
+            19: "ОПЕРАЦИЯ ПРЕРВАНА^TERMINATED.JPG~",
+            21: "20190225153351",
+            23: "-1",
+            25: "53",
+            26: "-1",
+            27: "00266286",
+            28: "0",
+            39: "53",
+        }
+    )
+    assert final_bytes(shop, request({25: 53, 0: "00001000"})) == expected
+
+
+def test_recorded_interruption_after_the_approval() -> None:
+    at = datetime(2019, 7, 1, 21, 27, 5)
+    card = replace(RECORDED_CARD, pan="220000000000001910", expiry="2011")
+    shop = recorded(at, "00060056", approval(at, "168419", "000010000267"), card)
+    till = shop.ask(sale(amount="00000100"))
+    shop.reach(State.BANK_ANSWER)
+    shop.world.tell(CancelPressed())
+    assert shop.until(lambda: bool(till.finals))
+    assert till.final is not None
+    fields = {record.tag: text(till.final, record.tag) for record in till.final.records}
+    assert fields.pop(21, "")[:12] == "201907012127"
+    assert fields == {
+        0: "100",
+        4: "643",
+        6: "20190701212705",
+        10: "**************1910",
+        11: "2011",
+        13: "168419",
+        14: "000010000267",
+        15: "00",
+        19: "ОПЕРАЦИЯ ПРЕРВАНА^TERMINATED.JPG~",
+        23: "-1",
+        25: "1",
+        26: "-1",
+        27: "00060056",
+        28: "111111111",
+        39: "53",
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "status"),
+    [("00", APPROVED_26, "1"), ("91", "ОПЕРАЦИЯ ОТКЛОНЕНА^DECLINED.JPG~", "16")],
+    ids=["ok", "declined"],
+)
+def test_recorded_link_tests(code: str, said: str, status: str) -> None:
+    shop = recorded(datetime(2020, 3, 19, 15, 14, 14), "00060056", code, RECORDED_CARD)
+    expected = wire({19: said, 21: "20200319151414", 25: "26", 27: "00060056", 39: status})
+    assert final_bytes(shop, link_test()) == expected
+
+
+def test_the_recorded_request_of_2022_is_served() -> None:
+    frame = wire(
+        {0: "200", 4: "643", 21: "20220516103158", 25: "1", 26: "12", 27: "00322346", 89: "VM00080951"}
+    )
+    final = Shop().serve(frame)
+    assert (text(final, 39), text(final, 0), text(final, 26)) == ("1", "200", "12")
+
+
+def test_no_answer_breaks_the_limits_of_known_registers() -> None:
+    """At most 20 fields; 25, 39 and 0 digits only; nothing is sent empty."""
+    shop = Shop()
+    asked: list[AuthorizationRequest] = shop.bank.heard
+    finals = [shop.serve(frame) for frame in (sale(), reversal(), reversal(), link_test(), request({25: 99}))]
+    for final in finals:
+        assert len(final.records) <= 20
+        assert all(record.value for record in final.records)
+        assert all((text(final, tag) or "0").isdigit() for tag in (0, 25, 39))
+    assert len(asked) == 3

@@ -1,0 +1,134 @@
+"""The built wheel, installed elsewhere, has everything that it needs."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import smartsale_emu
+
+PACKAGE = Path(smartsale_emu.__file__).resolve().parent
+CHECKOUT = PACKAGE.parent
+
+pytestmark = pytest.mark.skipif(
+    not (CHECKOUT / "pyproject.toml").is_file(),
+    reason="the package under test is no checkout, nothing to build",
+)
+
+
+def run(*command: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a command that knows nothing of this checkout."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env={**clean, "PYTHONIOENCODING": "utf-8", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build it; without fetching anything where the build backend is at hand."""
+    where = tmp_path_factory.mktemp("dist")
+    alone = ["--no-isolation"] if importlib.util.find_spec("hatchling") else []
+    run(sys.executable, "-m", "build", "--wheel", *alone, "--outdir", where, CHECKOUT, cwd=where)
+    (built,) = where.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel in it; its dependencies are those of the running one."""
+    home = tmp_path_factory.mktemp("elsewhere")
+    venv.create(home / "venv", with_pip=False)
+    python = programs(home) / ("python.exe" if os.name == "nt" else "python")
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--quiet",
+        wheel,
+        cwd=home,
+    )
+    site = Path(
+        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=home).stdout.strip()
+    )
+    paths = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
+    (site / "dependencies.pth").write_text("\n".join(paths), encoding="utf-8")
+    return home
+
+
+def programs(home: Path) -> Path:
+    return home / "venv" / ("Scripts" if os.name == "nt" else "bin")
+
+
+def names_in(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+    files = [file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    missing = {file.relative_to(CHECKOUT).as_posix() for file in files} - names_in(wheel)
+    assert missing == set()
+
+
+def test_the_wheel_holds_keys_scenarios_and_notes(wheel: Path) -> None:
+    names = names_in(wheel)
+    expected = {"smartsale_emu/py.typed", "smartsale_emu/sa/PROTOCOL.md"}
+    for kind in ("keys", "scenarios"):
+        found = {f"smartsale_emu/data/{kind}/{file.name}" for file in (CHECKOUT / kind).glob("*.toml")}
+        assert found, f"{kind}/ of the checkout is empty"
+        expected |= found
+    assert expected - names == set()
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
+    names = names_in(wheel)
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"smartsale_emu"}
+    assert not any("__pycache__" in name for name in names)
+
+
+def test_the_installed_wheel_finds_its_own_keys_cards_profiles_and_scenarios(elsewhere: Path) -> None:
+    question = (
+        "import smartsale_emu, smartsale_emu.runtime.resources as r\n"
+        "print(smartsale_emu.__file__)\n"
+        "print(sorted(r.read_key_files()), sorted(r.read_card_files()))\n"
+        "r.read_terminal_profile('unipos-2023'); r.read_bank_profile('generic-ascii')\n"
+        "r.read_scenario('first-steps')\n"
+    )
+    python = programs(elsewhere) / "python"
+    told = run(python, "-I", "-c", question, cwd=elsewhere).stdout.splitlines()
+    assert Path(told[0]).is_relative_to(elsewhere)
+    keys = sorted(file.stem for file in (CHECKOUT / "keys").glob("*.toml"))
+    cards = sorted(file.stem for file in (PACKAGE / "payment" / "cards").glob("*.toml"))
+    assert told[1] == f"{keys} {cards}"
+
+
+def test_the_installed_demo_plays_to_its_end(elsewhere: Path) -> None:
+    done = run(programs(elsewhere) / "smartsale-emu", "demo", cwd=elsewhere)
+    assert done.stderr == ""
+    assert "Bank and pinpad agree." in done.stdout
+
+
+def test_the_installed_program_knows_its_version(elsewhere: Path) -> None:
+    done = run(programs(elsewhere) / "smartsale-emu", "--version", cwd=elsewhere)
+    assert done.stdout == f"smartsale-emu {smartsale_emu.__version__}\n"
