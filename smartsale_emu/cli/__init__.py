@@ -1,5 +1,6 @@
 """The command line. What a command needs is imported when it runs: a pinpad is on its port at once."""
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,6 +14,11 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status. A setup that cannot work is one line and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="replace"
+            )  # a console or pipe that is not UTF-8 loses signs, not the run
     args = build_parser().parse_args(argv)
     try:
         command = import_module(f"smartsale_emu.cli.{args.command}")

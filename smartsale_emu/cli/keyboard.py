@@ -31,7 +31,7 @@ def _posix_keys(press: Callable[[str], None]) -> Iterator[None]:
 
     def read() -> None:
         typed = os.read(descriptor, 64).decode(errors="ignore")
-        if typed.startswith("\x1b") and len(typed) > 1:
+        if typed.startswith(("\x1b[", "\x1bO")):
             return  # an arrow or a function key
         for key in typed:
             press(key)

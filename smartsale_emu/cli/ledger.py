@@ -101,27 +101,27 @@ def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory
 
     console = Console(highlight=False)
     table = Table(
-        title=f"The bank: {len(operations)} operations",
+        title=f"The bank ({len(operations)})",
         title_justify="left",
         box=SIMPLE,
-        padding=(0, 1, 0, 0),
+        padding=0,
     )
-    for name in ("STAN", "sent", "card", "amount", "state", "code", "RRN", "reversals"):
-        table.add_column(name, justify="right" if name in ("amount", "reversals") else "left", no_wrap=True)
+    for name in ("STAN", "sent", "card", "amount", "state", "code", "RRN", "undone"):
+        table.add_column(name, justify="right" if name in ("amount", "undone") else "left", no_wrap=True)
     for row in operations:
         table.add_row(
             f"{row.key.stan:06d}",
-            f"{row.key.sent_at:%d.%m %H:%M:%S}",
+            f"{row.key.sent_at:%d.%m %H:%M}",
             row.card_masked,
             format_amount(row.amount),
             str(row.state),
             row.response_code,
             row.rrn,
-            str(row.reversal_count),
+            str(row.reversal_count or "-"),
         )
     console.print(table)
     kept = format_amount(MinorUnits(memory.kept_amount))
-    console.print(f"The pinpad keeps {memory.kept_count} operations for {kept}.")
+    console.print(f"The pinpad keeps (approved, not reversed): {memory.kept_count} for {kept}")
     console.print(
         f"Last operation: {_told(memory.last.request, memory.last.reversed_by) if memory.last else 'none'}"
     )

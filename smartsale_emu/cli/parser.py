@@ -64,7 +64,11 @@ def _add_customer(run: argparse.ArgumentParser) -> None:
         "--pin-delay", metavar="S", type=_seconds, default=1500, help="before the PIN (default: 1.5)"
     )
     people.add_argument(
-        "--wrong-pins", metavar="N", type=_count, default=0, help="wrong tries before the right one"
+        "--wrong-pins",
+        metavar="N",
+        type=_count,
+        default=0,
+        help="wrong tries before the right one; three block the card for this --state",
     )
     people.add_argument("--cancel-at", choices=["card", "pin"], help="press cancel at that prompt")
 
@@ -130,7 +134,9 @@ def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     for operation in (sale, test, reversal):
         operation.add_argument("--port", required=True, metavar="PORT", help=PORT_HELP)
-        operation.add_argument("--terminal-id", default="", metavar="ID", help="field 27 (default: not sent)")
+        operation.add_argument(
+            "--terminal-id", default="", metavar="ID", help="field 27 (default: any terminal)"
+        )
         operation.add_argument(
             "--timeout",
             type=_seconds,

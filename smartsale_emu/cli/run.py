@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from smartsale_emu.cli.signals import on_stop_signal
 from smartsale_emu.emulator import Effect, Trace
@@ -125,5 +125,6 @@ class FileTrace:
     def see(self, effect: Effect, now: Millis) -> None:
         """Write a Trace effect down; others are told by the traces beside them."""
         if isinstance(effect, Trace):
-            stamp = {"time": f"{calendar(self._epoch, now).isoformat()}.{now % 1000:03d}", "ms": now}
-            self._file.write({**stamp, "kind": effect.kind, **effect.details, "because": effect.because})
+            moment = (self._epoch + timedelta(milliseconds=now)).isoformat(timespec="milliseconds")
+            head = {"time": moment, "ms": now, "kind": effect.kind}
+            self._file.write({**head, **effect.details, "because": effect.because})

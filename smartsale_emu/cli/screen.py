@@ -1,10 +1,12 @@
 """The pinpad as a person sees it: the line decoded above, its screen and keys below."""
 
 import argparse
+import sys
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from rich.align import Align
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -24,7 +26,7 @@ from smartsale_emu.terminal.events import CancelPressed, CardPresented, PinEnter
 from smartsale_emu.units import Millis
 
 RECEIPT_FIELD = 90
-CANCEL_KEYS = ("\x1b", "x")
+CANCEL_KEYS = ("\x1b",)
 ENTER_KEYS = ("\r", "\n")
 ERASE_KEYS = ("\x7f", "\b")
 STYLES = {
@@ -69,7 +71,7 @@ class Screen:
         self._port = port
         say = self._console.print
         say(f"The pinpad is on [bold]{port}[/]  (memory in {self._state_dir})", soft_wrap=True)
-        say(f"In another window:  smartsale-emu register sale 12.00 --port {port}", soft_wrap=True)
+        say(f"In another window:  {_this_command()} register sale 12.00 --port {port}", soft_wrap=True)
         say(_readiness(self._cardholder), soft_wrap=True)
         self._refresh()
 
@@ -105,7 +107,9 @@ class Screen:
 
     def _panel(self) -> RenderableType:
         lines = self._text.split("\n") + (["*" * len(self._pin)] if self._asks == "pin" else [])
-        glass = Panel(Text("\n".join(lines), justify="center"), width=40, style="black on green")
+        glass = Panel(
+            Align.center(Text("\n".join(lines), justify="center")), width=40, style="black on green"
+        )
         state = self._driver.emulator.state if self._driver else ""
         return Panel(
             Group(glass, Text(f"state: {state}   port: {self._port}", style="dim"), self._keys()),
@@ -122,6 +126,8 @@ class Screen:
             return Group(Text("Present a card (Esc cancels):"), table)
         if self._asks == "pin":
             return Text("Type the PIN, then Enter (Backspace erases, Esc cancels)")
+        if self._driver and self._driver.emulator.serving:
+            return Text("Esc cancels.")
         return Text("Waiting for the register. q ends the pinpad.")
 
     # --- hands -------------------------------------------------------------------------------------------
@@ -157,6 +163,12 @@ def _readiness(cardholder: Cardholder) -> str:
     return f"The card [bold]{cardholder.card.name}[/] is ready: it presents itself when asked for, {pin}."
 
 
+def _this_command() -> str:
+    """How this program was called, to be called again."""
+    called = Path(sys.argv[0])
+    return "python -m smartsale_emu" if called.name == "__main__.py" else sys.argv[0]
+
+
 def _told(trace: Trace) -> str:
     details = trace.details
     if trace.kind == "message":
@@ -165,7 +177,8 @@ def _told(trace: Trace) -> str:
     if trace.kind == "state":
         return f"{details['from']} → {details['to']}: {trace.because}"
     if trace.kind == "frame":
-        return f"{details['unit']} {details['bytes']} bytes: {trace.because}"
+        size = f" of {details['bytes']} bytes" if details["bytes"] != 1 else ""
+        return f"{details['unit']}{size}: {trace.because}"
     shown = "  ".join(f"{name}={value}" for name, value in details.items())
     return f"{trace.because}  {shown}".rstrip()
 

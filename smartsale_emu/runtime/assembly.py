@@ -52,7 +52,8 @@ def load_card(name: str) -> TestCard:
     """Read one test card. Raises ProfileError, which lists the cards there are."""
     files = read_card_files()
     if name not in files:
-        raise ProfileError(f"card {name!r} is not known; there is: {', '.join(files)}")
+        shown = "*" if any(digit in name for digit in "0123456789") else name  # it may be a card number
+        raise ProfileError(f"card {shown!r} is not known; there is: {', '.join(files)}")
     text, origin = files[name]
     return parse_card(text, name=name, origin=origin)
 

@@ -101,7 +101,7 @@ class World:
         self._heap: list[tuple[Millis, int, Callable[[], None]]] = []
         self._order = count()
         self._hands = 0
-        self._open_call: int | None = None
+        self._leaving: set[tuple[int, int]] = set()  # calls that were not hung up, with the life they are of
         self._life = 0
         self.cardholder = cardholder
         self.now = Millis(0)
@@ -245,8 +245,8 @@ class World:
                 self._act(self.cardholder.on_pin_prompt(attempt))
             case HandsOff():
                 self._hands += 1
-            case HangUp():
-                self._open_call = None
+            case HangUp(call):
+                self._leaving.discard((self._life, call))
             case Trace():
                 self.traces.append((self.now, effect))
             case _:
@@ -279,14 +279,15 @@ class World:
         if delivery is Delivery.UNREACHABLE:
             self._later(1, lambda: self.tell(BankUnreachable(effect.call, "the bank cannot be reached")))
             return
-        self._open_call, life = effect.call, self._life
+        life = self._life
+        self._leaving.add((life, effect.call))
         self._later(1, lambda: self._leaves(effect, delivery, life), outlives_power=True)
 
     def _leaves(self, effect: CallHost, delivery: Delivery, life: int) -> None:
         """The bytes leave, even while the power fails; not after a hang-up."""
+        if (life, effect.call) not in self._leaving:
+            return
         if life == self._life:
-            if self._open_call != effect.call:
-                return
             self.tell(BankAsked(effect.call))
         if delivery is Delivery.LOST_THERE:
             return
