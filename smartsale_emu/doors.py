@@ -13,7 +13,7 @@ from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable
 class WriteLine:
     """Write these bytes to the line, in one go."""
 
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class CallHost:
     """Connect to the bank and send these bytes, length included; ``BankAsked`` before the first leaves."""
 
     call: int
-    payload: bytes
+    payload: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class HostBytes:
     """Bytes from the bank, in any slicing."""
 
     call: int
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 Event = HandEvent | PoweredOn | LineOpened | LineClosed | BankAsked | BankUnreachable | BankFailed | HostBytes

@@ -1,5 +1,6 @@
 """The trace on disk: one JSON object per line, whole lines only."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,8 +36,9 @@ class TraceFile:
             raise SetupError(f"trace {self._path}: {plain_reason(error)}") from None
 
     def close(self) -> None:
-        """Close the file. Twice is once."""
-        self._file.close()
+        """Close the file; a disk that is full has been told by `write`. Twice is once."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> "TraceFile":
         return self
