@@ -98,7 +98,9 @@ def found_in(out: str | bytes) -> set[str]:
 
 
 def assert_clean(everything: dict[str, str | bytes]) -> None:
-    assert {place: found for place, out in everything.items() if (found := found_in(out))} == {}
+    """Fail and name the place and the secret, never the secret itself."""
+    seen = {place: found for place, out in everything.items() if (found := found_in(out))}
+    assert not seen, f"secrets came out: {seen}"
 
 
 def keys() -> KeyRing:

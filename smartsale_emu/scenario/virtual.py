@@ -132,11 +132,15 @@ class World:
     # --- the line ----------------------------------------------------------------------------------------
 
     def plug(self, till: Till | None, *, tell: bool = True) -> None:
-        """A register opens the line (None: closes it). ``tell`` False: the port cannot see that."""
+        """A register opens the line (None: closes it), and reads what lies there.
+
+        ``tell`` False: the port cannot see that; the register reads nothing before it has written.
+        """
         self.till = till
         if tell:
             event = LineOpened() if till else LineClosed("the register closed the line")
             self._do(self.emulator.handle(event, self.now))
+            self._register_reads()
         if till is not None:
             self.write_all(till.tick(self.now))
 

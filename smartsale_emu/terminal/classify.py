@@ -137,6 +137,8 @@ def _verdict(verdict: BankVerdict, work: Work) -> Kind:
             0 < work.pin_attempt < work.profile.rules.pin_tries and not work.withdrawn
         ):
             return Kind.PIN_WRONG
+        case BankVerdict.UNUSABLE:
+            return _no_answer(work)
         case BankVerdict.WRONG_PIN | BankVerdict.DECLINED:
             return Kind.BANK_DECLINED
         case _:

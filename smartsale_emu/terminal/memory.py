@@ -5,7 +5,7 @@ number is kept sealed under the terminal's storage key and masked, never in clea
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -244,8 +244,12 @@ def last_of(
 
 
 def dump_memory(memory: Memory) -> str:
-    """Return the memory as JSON text for its file."""
-    return json.dumps({"format": FORMAT, **asdict(memory)}, ensure_ascii=False, indent=1)
+    """Return the memory as JSON text for its file, on one line: it is written three times a sale."""
+    return json.dumps({"format": FORMAT, **_values(memory)}, ensure_ascii=False, default=_values)
+
+
+def _values(record: Memory | LastOperation | Pending | KeptRequest | Remark) -> dict[str, object]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def parse_memory(text: str, *, origin: str) -> Memory:

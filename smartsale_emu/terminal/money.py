@@ -12,6 +12,10 @@ from smartsale_emu.terminal.profile import AlreadyReversed, OnEot
 from smartsale_emu.units import MinorUnits
 
 APPROVALS = frozenset({"00", "000"})
+OTHER_APPROVALS = frozenset({"08", "10", "11", "16", "32", "85", "87"})
+"""Approvals with a condition, or of a part: not what was asked, so they are undone. Of the three-digit codes
+every other one that begins with 0 is such (assumed: PROTOCOL.md, section 0.2, has partial approvals off)."""
+
 WRONG_PIN = frozenset({"55", "117"})
 REVERSAL_ENDS = frozenset({"00", "000", "400", "25", "914"})
 REVERSAL_RETRIED = frozenset({"91", "907", "96", "909", "30", "904"})
@@ -38,6 +42,7 @@ class BankVerdict(StrEnum):
 
     APPROVED = "approved"
     WRONG_PIN = "wrong PIN"
+    UNUSABLE = "no usable answer"  # the bank may have moved money, and not as it was asked
     DECLINED = "declined"
 
 
@@ -74,6 +79,8 @@ def bank_verdict(response_code: str) -> BankVerdict:
     """
     if response_code in APPROVALS:
         return BankVerdict.APPROVED
+    if response_code in OTHER_APPROVALS or (len(response_code) == 3 and response_code.startswith("0")):
+        return BankVerdict.UNUSABLE
     return BankVerdict.WRONG_PIN if response_code in WRONG_PIN else BankVerdict.DECLINED
 
 

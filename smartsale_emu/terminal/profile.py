@@ -115,8 +115,8 @@ class TerminalProfile:
             rules=_rules(rows),
             answer=_answer(rows),
             codes=rows.texts("codes"),
-            texts=_complete(rows, "texts", TEXTS),
-            screen=_complete(rows, "screen", SCREENS),
+            texts=_outcome_texts(rows),
+            screen=_screens(rows),
             marks=rows.marks(),
         )
         rows.refuse_unknown()
@@ -156,10 +156,28 @@ SCREENS = (
 )
 
 
-def _complete(rows: Rows, table: str, needed: tuple[str, ...]) -> dict[str, str]:
-    for key in needed:
-        rows.text(table, key)
-    return rows.texts(table)
+def _outcome_texts(rows: Rows) -> dict[str, str]:
+    """Every outcome has a text; an outcome of one operation may have its own: ``approved-26``."""
+    texts = {key: rows.text("texts", key) for key in TEXTS} | rows.texts("texts")
+    for key in texts:
+        outcome, dash, operation = key.partition("-")
+        if outcome not in TEXTS or bool(dash) is not operation.isdigit():
+            raise rows.error("texts", key, "must be an outcome, or an outcome, a dash and an operation code")
+    return texts
+
+
+def _screens(rows: Rows) -> dict[str, str]:
+    return {key: _template(rows, "screen", key, amount="", tries=0) for key in SCREENS}
+
+
+def _template(rows: Rows, table: str, key: str, **values: object) -> str:
+    text = rows.text(table, key)
+    try:
+        text.format(**values)
+    except (ValueError, LookupError, AttributeError):
+        names = ", ".join(f"{{{name}}}" for name in values)
+        raise rows.error(table, key, f"holds braces other than {names}") from None
+    return text
 
 
 def _millis(rows: Rows, table: str, key: str) -> Millis:
@@ -198,7 +216,7 @@ def _answer(rows: Rows) -> AnswerRows:
         unset_number=rows.text("answer", "unset_number"),
         receipt=rows.flag("answer", "receipt"),
         approved_code=rows.text("answer", "approved_code"),
-        declined_code=rows.text("answer", "declined_code"),
+        declined_code=_template(rows, "answer", "declined_code", code=""),
         fields=rows.numbers("answer", "fields"),
         test_fields=rows.numbers("answer", "test_fields"),
         test_shows_code=rows.flag("answer", "test_shows_code"),

@@ -88,6 +88,11 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return self._buried()
 
+    def must_end_well(self) -> None:
+        """End it by SIGTERM: status 0, and nothing on standard error."""
+        ended = self.stop(), self.stderr()
+        assert ended == (0, ""), f"status and standard error: {ended}"
+
     def wait(self) -> int:
         """Wait until it ends by itself."""
         return self._buried()
@@ -122,7 +127,7 @@ def pinpad(
     except BaseException:
         server.kill()
         raise
-    assert (server.stop(), server.stderr()) == (0, "")
+    server.must_end_well()
 
 
 @contextlib.contextmanager
@@ -134,7 +139,7 @@ def bank(state: Path, *arguments: str, package_parent: Path = PACKAGE_PARENT) ->
     except BaseException:
         server.kill()
         raise
-    assert (server.stop(), server.stderr()) == (0, "")
+    server.must_end_well()
 
 
 def memory_of(state: Path) -> dict[str, object]:

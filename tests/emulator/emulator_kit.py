@@ -1,7 +1,7 @@
-"""A whole shop on virtual time: pinpad, bank, customer, a register written by hand, and the one oracle about money.
+"""A whole shop on virtual time: pinpad, bank, customer, a register by hand, and the one oracle about money.
 
-The register here shares nothing with ``smartsale_emu.register`` but the frame decoder, and it acknowledges by rules
-that a test gives it.
+The register here shares nothing with ``smartsale_emu.register`` but the frame decoder, and it acknowledges by
+rules that a test gives it.
 """
 
 from collections.abc import Callable, Mapping
@@ -279,7 +279,7 @@ class Shop:
         self.world.power_on()
 
     def run_with_cut(self, run: Callable[[], object], before_effect: int) -> bool:
-        """Run until the power fails before the n-th effect from now, and put it back; False if it never did."""
+        """Run until the power fails before the n-th effect from now, then restart; False if it never did."""
         self.world.cut_before_effect = self.world.effects_done + before_effect
         try:
             run()
@@ -327,7 +327,7 @@ def hand_over(shop: Shop, card: str) -> None:
 
 
 def assert_agreed(shop: Shop) -> None:
-    """At rest, with bank and power back: bank, memory and what registers were told agree, or a remark says why."""
+    """At rest, with bank and power back: bank, memory and registers agree, or a remark says why not."""
     memory = shop.memory
     assert shop.state is State.IDLE
     assert memory.pending is None
@@ -346,7 +346,7 @@ def assert_agreed(shop: Shop) -> None:
 
 def assert_balances(shop: Shop) -> None:
     """The accounts lack exactly what is approved: the same money, counted another way."""
-    held = {name: 0 for name in CARDS}
+    held = dict.fromkeys(CARDS, 0)
     for row in shop.operations:
         if row.state is OperationState.APPROVED:
             held[row.account] += row.amount
@@ -356,7 +356,7 @@ def assert_balances(shop: Shop) -> None:
 
 
 def assert_registers(shop: Shop) -> None:
-    """What a register read as 39 = 1 is kept, or a remark says that it may believe so; and the other way round.
+    """What a register read as 39 = 1 is kept, or a remark says that it may believe so; and vice versa.
 
     ``shop.unsure``: RRNs of answers to which a register said one thing and another.
     """

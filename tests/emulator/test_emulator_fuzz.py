@@ -5,6 +5,7 @@ The draws are guided: mostly what the state of the terminal waits for, sometimes
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from emulator_kit import (
     ACK,
@@ -45,8 +46,24 @@ SAYINGS: dict[str, Callable[[int, bool], bytes]] = {
     "every-other": lambda number, _final: ACK if number % 2 else b"",
     "last-block-eot-to-a-repeat": lambda number, final: ACK if number < 3 else b"" if number == 3 else EOT,
 }
-REQUESTS = [sale(), sale(amount=500), reversal(), reversal(None), link_test(), request({25: 99}), request({25: 1})]
-NOISE = [b"\x00", b"\x03\x05", sale()[:7], sale()[:-1] + b"\x00", NAK, request({25: 52, 67: 3}), b"\x02\xff\xff"]
+REQUESTS = [
+    sale(),
+    sale(amount=500),
+    reversal(),
+    reversal(None),
+    link_test(),
+    request({25: 99}),
+    request({25: 1}),
+]
+NOISE = [
+    b"\x00",
+    b"\x03\x05",
+    sale()[:7],
+    sale()[:-1] + b"\x00",
+    NAK,
+    request({25: 52, 67: 3}),
+    b"\x02\xff\xff",
+]
 CARDS_USED = ["mir-contactless", "mir-chip", "mir-poor", "mir-blocked", "mastercard-magstripe"]
 
 
@@ -97,7 +114,7 @@ def bank_says(code: str | None, *, to_reversals: bool) -> Act:
     return act
 
 
-def holder(card: str, habit: dict[str, object]) -> Act:
+def holder(card: str, habit: dict[str, Any]) -> Act:
     def act(shop: Shop) -> None:
         shop.world.cardholder = customer(card, **habit)
 
@@ -117,13 +134,13 @@ def cut(before: int, millis: int) -> Act:
     return lambda shop: shop.run_with_cut(lambda: shop.rest(millis), before)
 
 
-def power(shop: Shop) -> object:
-    return shop.power_cycle()
+def power(shop: Shop) -> None:
+    shop.power_cycle()
 
 
-HABITS: list[dict[str, object]] = [{}, {"wrong_pins": 1}, {"wrong_pins": 9}, {"cancels_at": Prompt.PIN}]
+HABITS: list[dict[str, Any]] = [{}, {"wrong_pins": 1}, {"wrong_pins": 9}, {"cancels_at": Prompt.PIN}]
 CHIP = CARDS["mir-chip"].card
-HANDS = [
+HANDS: list[CardPresented | CardPulled | PinEntered | CancelPressed] = [
     CardPresented(CHIP),
     CardPresented(CARDS["mir-contactless"].card),
     CardPresented(replace(CHIP, entry_mode=EntryMode.MAGSTRIPE)),
@@ -156,7 +173,14 @@ AT_REST = [*GOOD * 3, *ASKED, *BANKS, *CUSTOMERS[:8], nobody, nobody, *PATIENCE]
 LEGAL: dict[State, list[Act]] = {
     State.IDLE: AT_REST,
     State.OWING: AT_REST,
-    State.CARD_PROMPT: [*(hands(event) for event in HANDS), *BANKS, rest(600), rest(600), rest(30_000), *LEAVING],
+    State.CARD_PROMPT: [
+        *(hands(event) for event in HANDS),
+        *BANKS,
+        rest(600),
+        rest(600),
+        rest(30_000),
+        *LEAVING,
+    ],
     State.PIN_ENTRY: [*(hands(event) for event in HANDS[3:]), *BANKS, rest(1500), rest(30_000), *LEAVING],
     State.BANK_CONNECT: [rest(1), rest(1), rest(1), rest(1), rest(10_000), hands(CancelPressed()), *LEAVING],
     State.BANK_ANSWER: [*PATIENCE, hands(CancelPressed()), *LEAVING, power],
@@ -171,7 +195,7 @@ LEGAL: dict[State, list[Act]] = {
 
 @dataclass(frozen=True)
 class Draw:
-    """A draw that means something else in every state: mostly what is legal there, one time in eight anything."""
+    """A draw means something else in every state: mostly what is legal there, one time in eight anything."""
 
     number: int
 
@@ -212,7 +236,9 @@ def test_whatever_happens_the_money_is_right(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([*REQUESTS, *NOISE, ACK, EOT])), max_size=12))
+@given(
+    st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([*REQUESTS, *NOISE, ACK, EOT])), max_size=12)
+)
 def test_no_bytes_make_the_pinpad_raise(pieces: list[bytes]) -> None:
     shop = Shop(card="mir-chip")
     shop.till(SAYINGS["silence"])

@@ -1,4 +1,4 @@
-"""The emergency reversal, by the pinpad itself and asked by the register (PROTOCOL.md, sections 0.3 and 0.4)."""
+"""The emergency reversal, by the pinpad itself and by operation 53 (PROTOCOL.md, sections 0.3 and 0.4)."""
 
 import pytest
 from emulator_kit import (
@@ -92,7 +92,9 @@ def test_answers_that_are_tried_again(code: str) -> None:
 def test_answers_that_end_it(code: str) -> None:
     """25: the bank never saw the original, here because it really never came."""
     shop = Shop()
-    shop.world.delivery = lambda number: Delivery.LOST_THERE if code == "25" and number == 0 else Delivery.FINE
+    shop.world.delivery = lambda number: (
+        Delivery.LOST_THERE if code == "25" and number == 0 else Delivery.FINE
+    )
     if code == "25":
         assert outcome(shop.serve(sale())) == REFUSED
     else:
@@ -217,8 +219,10 @@ def test_a_request_that_keeps_coming_does_not_starve_the_reversal() -> None:
 def test_the_power_is_back_and_the_reversal_is_tried_at_once() -> None:
     shop = owing()
     shop.world.delivery = lambda _: Delivery.FINE
+    before = shop.world.bank_messages
     shop.power_cycle()
-    assert shop.state is State.RETRYING
+    shop.reach(State.RETRYING)
+    assert shop.world.bank_messages == before + 1
     shop.rest(1000)
     assert shop.operations[0].state is OperationState.REVERSED
     assert shop.state is State.IDLE

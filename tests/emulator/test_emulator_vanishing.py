@@ -1,4 +1,4 @@
-"""Every point of a sale at which the register, the bank or the power can vanish (PROTOCOL.md, section 0.3)."""
+"""Every point of a sale at which the register, the bank or the power can vanish (PROTOCOL.md, 0.3)."""
 
 from collections.abc import Callable
 
@@ -119,7 +119,7 @@ def test_the_register_stops_answering_at(frame: int, said: bytes) -> None:
 
 @pytest.mark.parametrize("frame", FRAMES, ids=["wait", "block-1", "block-2", "last-block"])
 def test_eot_in_answer_to_a_repeat_of(frame: int) -> None:
-    """Only who was sent the last block again may have the whole answer: kept, in doubt. All else is undone."""
+    """Only who was sent the last block again may have the whole answer: kept, in doubt. Else undone."""
     shop = Shop()
 
     def say(number: int, _final: bool) -> bytes:

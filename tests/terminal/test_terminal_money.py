@@ -33,6 +33,15 @@ def test_these_codes_and_no_others_approve(code: str) -> None:
     assert [other for other in CODES if bank_verdict(other) is BankVerdict.APPROVED] == ["00", "000"]
 
 
+def test_other_approvals_are_of_no_use_and_everything_else_declines() -> None:
+    """A part or a condition is not what was asked: money may have moved, so it is undone."""
+    unusable = {code for code in CODES if bank_verdict(code) is BankVerdict.UNUSABLE}
+    conditional = {"08", "10", "11", "16", "32", "85", "87"}
+    assert unusable == conditional | {f"{number:03d}" for number in range(1, 100)}
+    named = {"05", "12", "14", "41", "51", "54", "61", "75", "91", "96", "100", "116", "907", ""}
+    assert all(bank_verdict(code) is BankVerdict.DECLINED for code in named)
+
+
 def test_these_codes_and_no_others_mean_a_wrong_pin() -> None:
     assert [code for code in CODES if bank_verdict(code) is BankVerdict.WRONG_PIN] == ["55", "117"]
 
