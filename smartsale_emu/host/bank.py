@@ -33,6 +33,7 @@ from smartsale_emu.payment.authorization import (
     Transaction,
 )
 from smartsale_emu.payment.card import TestCard
+from smartsale_emu.payment.response_codes import moves_money
 from smartsale_emu.security.keys import KeyRing, KeyUsage
 from smartsale_emu.security.masking import mask_pan
 from smartsale_emu.units import MinorUnits
@@ -111,7 +112,7 @@ class Bank:
         self, key: OperationKey, request: AuthorizationRequest, at: datetime
     ) -> AuthorizationAnswer:
         decision = self._decide(request, at)
-        approved = self._profile.approves(decision.code)
+        approved = moves_money(decision.code)
         given = self._ledger.authorizations() + 1 if approved else None
         operation = Operation(
             key=key,

@@ -10,6 +10,7 @@ from smartsale_emu.host.ledger import AccountState
 from smartsale_emu.host.profile import APPROVED, BankProfile
 from smartsale_emu.payment.authorization import AuthorizationRequest
 from smartsale_emu.payment.card import PinRule, TestCard
+from smartsale_emu.payment.response_codes import moves_money
 from smartsale_emu.security.masking import SecretBytes
 from smartsale_emu.security.pin_block import PinBlockError, decrypt_pin_block
 from smartsale_emu.units import MinorUnits
@@ -48,7 +49,7 @@ def decide(
     """Decide about a purchase of a known card. An approval takes the amount off the balance."""
     forced = holder.account.force
     if forced:
-        after = _debited(account, request.amount) if profile.approves(forced) else account
+        after = _debited(account, request.amount) if moves_money(forced) else account
         return Decision(forced, f"{holder.card.name}: its card file forces this answer", after)
     objection = _standing(request, holder, account, at)
     if objection is not None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from smartsale_emu.host.fields import FIELDS
 from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.payment.card import EntryMode
+from smartsale_emu.payment.response_codes import moves_money
 from smartsale_emu.profile_rows import Mark, Rows
 
 APPROVED = "00"
@@ -44,7 +45,7 @@ class MessageRow:
 
 @dataclass(frozen=True, slots=True)
 class BankProfile:
-    """One bank. ``nii``: DE24; ``condition``: DE25; ``approved``: the codes that are a yes.
+    """One bank. ``nii``: DE24; ``condition``: DE25;
 
     ``reversal_of_unknown``: answer to a reversal whose original never came. ``late_original``: answer to an
     original that comes after its reversal. ``pin_missing``: answer when the card demands a PIN and none came.
@@ -61,7 +62,6 @@ class BankProfile:
     pin_capable: str
     pin_incapable: str
     pin_key: str
-    approved: frozenset[str]
     reversal_of_unknown: str
     late_original: str
     pin_missing: str
@@ -87,7 +87,6 @@ class BankProfile:
             pin_capable=rows.digits("pin", "capable", least=1, most=1),
             pin_incapable=rows.digits("pin", "incapable", least=1, most=1),
             pin_key=rows.text("pin", "key"),
-            approved=frozenset(_response_codes(rows, "approved")),
             reversal_of_unknown=_response_code(rows, "reversal_of_unknown"),
             late_original=_response_code(rows, "late_original"),
             pin_missing=_response_code(rows, "pin_missing"),
@@ -96,10 +95,6 @@ class BankProfile:
         rows.refuse_unknown()
         _check(profile, rows)
         return profile
-
-    def approves(self, response_code: str) -> bool:
-        """Tell whether a response code is a yes."""
-        return response_code in self.approved
 
 
 def _message(rows: Rows, step: Step) -> MessageRow:
@@ -126,18 +121,11 @@ def _codes(rows: Rows, table: str, keys: type[_Key], size: int) -> dict[_Key, st
     return {key: rows.digits(table, key, least=size, most=size) for key in keys}
 
 
-def _response_codes(rows: Rows, key: str) -> list[str]:
-    codes = rows.text("codes", key).split()
-    if not codes or not all(len(code) == 2 and code.isascii() and code.isalnum() for code in codes):
-        raise rows.error("codes", key, "must be response codes of two characters")
-    return codes
-
-
 def _response_code(rows: Rows, key: str) -> str:
-    codes = _response_codes(rows, key)
-    if len(codes) != 1:
-        raise rows.error("codes", key, "must be one response code")
-    return codes[0]
+    code = rows.text("codes", key)
+    if not (len(code) == 2 and code.isascii() and code.isalnum()):
+        raise rows.error("codes", key, "must be a response code of two characters")
+    return code
 
 
 def _check(profile: BankProfile, rows: Rows) -> None:
@@ -149,7 +137,6 @@ def _check(profile: BankProfile, rows: Rows) -> None:
         raise rows.error("processing", "purchase", "processing codes must differ from each other")
     if len(set(profile.entry_modes.values())) != len(profile.entry_modes):
         raise rows.error("entry_mode", "chip", "entry modes must differ from each other")
-    if APPROVED not in profile.approved:
-        raise rows.error("codes", "approved", f"must hold {APPROVED}, with which the mock bank approves")
-    if profile.late_original in profile.approved or profile.pin_missing in profile.approved:
-        raise rows.error("codes", "approved", "an answer that must decline is among the approving codes")
+    for key, code in (("late_original", profile.late_original), ("pin_missing", profile.pin_missing)):
+        if moves_money(code):
+            raise rows.error("codes", key, "must be a code that declines")

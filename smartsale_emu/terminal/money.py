@@ -6,15 +6,11 @@ Nothing here knows a state, a timer or a byte: what was asked, what was heard, a
 from enum import StrEnum
 from typing import assert_never
 
+from smartsale_emu.payment.response_codes import approves, moves_money
 from smartsale_emu.terminal.events import FinalFate
 from smartsale_emu.terminal.memory import LastOperation, ReversedBy
 from smartsale_emu.terminal.profile import AlreadyReversed, OnEot
 from smartsale_emu.units import MinorUnits
-
-APPROVALS = frozenset({"00", "000"})
-OTHER_APPROVALS = frozenset({"08", "10", "11", "16", "32", "85", "87"})
-"""Approvals with a condition, or of a part: not what was asked, so they are undone. Of the three-digit codes
-every other one that begins with 0 is such (assumed: PROTOCOL.md, section 0.2, has partial approvals off)."""
 
 WRONG_PIN = frozenset({"55", "117"})
 REVERSAL_ENDS = frozenset({"00", "000", "400", "25", "914"})
@@ -77,9 +73,9 @@ def bank_verdict(response_code: str) -> BankVerdict:
     >>> [bank_verdict(code).value for code in ("00", "55", "75")]
     ['approved', 'wrong PIN', 'declined']
     """
-    if response_code in APPROVALS:
+    if approves(response_code):
         return BankVerdict.APPROVED
-    if response_code in OTHER_APPROVALS or (len(response_code) == 3 and response_code.startswith("0")):
+    if moves_money(response_code):  # a part, or with a condition (0.2: partial approval is off)
         return BankVerdict.UNUSABLE
     return BankVerdict.WRONG_PIN if response_code in WRONG_PIN else BankVerdict.DECLINED
 

@@ -136,6 +136,17 @@ def test_a_link_test_that_the_bank_declines() -> None:
     assert outcome(shop.serve(link_test())) == ("16", None, "ОПЕРАЦИЯ ОТКЛОНЕНА^DECLINED.JPG~", None)
 
 
+@pytest.mark.parametrize("code", ["08", "10", "11"])
+def test_an_approval_of_a_part_or_with_a_condition_is_undone(code: str) -> None:
+    """Partial approval is off (0.2): money may have moved otherwise than asked, so it is given back."""
+    shop = Shop()
+    shop.bank.says = lambda request: code if request.step is Step.FINANCIAL else None
+    assert outcome(shop.serve(sale())) == INTERRUPTED
+    shop.settle()
+    assert shop.steps == [Step.FINANCIAL, Step.REVERSAL]
+    assert_agreed(shop)
+
+
 # --- the PIN -----------------------------------------------------------------------------------------------
 
 

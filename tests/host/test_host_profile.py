@@ -16,8 +16,6 @@ def test_ours_reads_whole() -> None:
     profile = kit.PROFILE
     assert profile.messages[Step.REVERSAL].repeat == "0401"
     assert profile.messages[Step.FINANCIAL].repeat == "0200"
-    assert profile.approves("00")
-    assert not profile.approves("05")
     assert profile.marks["codes.reversal_of_unknown"] is Mark.ASSUMED
 
 
@@ -30,8 +28,8 @@ WRONG = {
     "reversal.repeat": ("repeat =", "repaet ="),
     "processing.purchase": ('purchase = { value = "000000"', 'purchase = { value = "990000"'),
     "entry_mode.chip": ('chip = { value = "05"', 'chip = { value = "07"'),
-    "codes.approved": ('approved = { value = "00"', 'approved = { value = "08"'),
-    "codes.late_original": ('late_original = { value = "05"', 'late_original = { value = "05 06"'),
+    "codes.reversal_of_unknown": ('unknown = { value = "25"', 'unknown = { value = "250"'),
+    "codes.late_original": ('late_original = { value = "05"', 'late_original = { value = "00"'),
     "codes.typo": ("[codes]", '[codes]\ntypo = { value = "1", mark = "assumed", source = "" }'),
     "codes.pin_missing": (
         'pin_missing = { value = "55", mark = "assumed"',
@@ -49,9 +47,9 @@ def test_a_wrong_profile_is_refused_by_file_and_key(good: str, bad: str, key: st
 
 
 def test_a_declining_code_may_not_approve() -> None:
-    with pytest.raises(ProfileError, match=r"codes\.approved"):
+    with pytest.raises(ProfileError, match=r"codes\.pin_missing: must be a code that declines"):
         BankProfile.parse(
-            TEXT.replace('approved = { value = "00"', 'approved = { value = "00 05"', 1), "mine.toml"
+            TEXT.replace('pin_missing = { value = "55"', 'pin_missing = { value = "10"', 1), "mine.toml"
         )
 
 
