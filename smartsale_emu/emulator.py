@@ -66,6 +66,7 @@ from smartsale_emu.terminal.events import (
     RegisterLeft,
     RequestReceived,
     TerminalEvent,
+    said,
 )
 from smartsale_emu.terminal.memory import Memory, Safe
 from smartsale_emu.terminal.profile import Busy, TerminalProfile
@@ -87,7 +88,7 @@ __all__ = [
 ]
 
 WAIT_MESSAGE = Message.of({25: int(OperationCode.WAIT)})
-WAIT_TOKEN, FINAL_TOKEN = "wait", "final"
+WAIT_TOKEN, FINAL_TOKEN = "wait", "final answer"
 
 
 @dataclass(slots=True)
@@ -167,10 +168,10 @@ class Emulator:
             case HostBytes(call, data):
                 self._host_bytes(call, data, now)
             case BankAsked() | BankUnreachable() | BankFailed():
-                self._trace("bank", getattr(event, "because", "the first byte left"), call=event.call)
+                self._trace("bank", said(event), call=event.call)
                 self._tell(event, now)
             case _:
-                self._trace("hands", type(event).__name__)
+                self._trace("hands", said(event))
                 self._tell(event, now)
         return self._effects()
 
@@ -208,6 +209,7 @@ class Emulator:
                 case Started(token):
                     self._final_left = self._final_left or token == FINAL_TOKEN
                 case Delivered(token):
+                    self._trace("line", f"the register acknowledged the {token}", direction="in")
                     if token == FINAL_TOKEN and self.serving:
                         self._tell(AnswerFate(FinalFate.ACKED), now)
                 case Refused():
@@ -215,6 +217,7 @@ class Emulator:
                 case GaveUp():
                     self._gave_up(event, now)
                 case PeerEot():
+                    self._trace("line", "EOT", direction="in")
                     self._register_left("EOT from the register", now)
                 case Noted(kind, detail):
                     self._trace("line", detail, what=kind.value)
@@ -223,6 +226,7 @@ class Emulator:
 
     def _refused(self, refused: Refused, now: Millis) -> None:
         """EOT instead of an ACK. Only who was sent the last block again may have the whole answer already."""
+        self._trace("line", f"EOT in answer to copy {refused.copy} of the {refused.token}", direction="in")
         if refused.token != FINAL_TOKEN:
             self._register_left("EOT in answer to a wait frame", now)
         elif self.serving:

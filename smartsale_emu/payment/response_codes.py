@@ -7,7 +7,7 @@ APPROVALS = frozenset({"00", "000"})
 """What was asked has been done."""
 
 CONDITIONAL_APPROVALS = frozenset({"08", "10", "11", "16", "32", "85", "87"})
-"""Approvals of a part or with a condition; all other three-digit codes that begin with 0 are such (assumed)."""
+"""Approvals of a part or with a condition; so are all other three-digit codes with a leading 0 (assumed)."""
 
 
 def approves(response_code: str) -> bool:

@@ -12,7 +12,7 @@ from smartsale_emu.security.masking import Secret
 class FinalFate(StrEnum):
     """What became of the final answer on the line (PROTOCOL.md, section 0.3)."""
 
-    ACKED = "any copy was acknowledged"
+    ACKED = "the answer was acknowledged"
     EOT_TO_FIRST = "EOT in answer to the first copy"
     EOT_TO_REPEAT = "EOT in answer to a repeat"
     UNANSWERED = "no acknowledgement to any copy"
@@ -110,3 +110,33 @@ HandEvent = CardPresented | CardPulled | PinEntered | CancelPressed
 BankEvent = BankAsked | BankUnreachable | BankReplied | BankFailed
 LineEvent = RequestReceived | RegisterLeft | AnswerFate
 TerminalEvent = PoweredOn | DeadlineReached | HandEvent | BankEvent | LineEvent
+
+
+def said(event: TerminalEvent) -> str:
+    """Return what happened in a few words, for the trace; nothing secret is in them.
+
+    >>> said(CancelPressed()), said(BankUnreachable(1, "nobody listens"))
+    ('cancel was pressed', 'nobody listens')
+    """
+    match event:
+        case BankUnreachable(_, because) | BankFailed(_, because) | RegisterLeft(because):
+            return because
+        case CardPresented(card):
+            return f"card {card.name}, {card.entry_mode}"
+        case BankReplied(_, answer):
+            return f"the bank answered {answer.response_code}"
+        case AnswerFate(fate):
+            return str(fate)
+        case _:
+            return _SAID[type(event)]
+
+
+_SAID: dict[type[TerminalEvent], str] = {
+    PoweredOn: "the power is on",
+    RequestReceived: "a request came",
+    CancelPressed: "cancel was pressed",
+    CardPulled: "the card was pulled",
+    PinEntered: "a PIN was entered",
+    BankAsked: "the first byte left for the bank",
+    DeadlineReached: "a timer ran out",
+}

@@ -84,8 +84,8 @@ def call_for_money(work: Work) -> None:
 
 
 def note_asked(work: Work) -> None:
-    """From now on the bank may have moved money."""
-    work.note("decision", "the first byte has left for the bank")
+    """The first byte has left: what was sent may be done from now on."""
+    work.note("decision", "the bank counts as asked from here on")
 
 
 def _message(work: Work) -> AuthorizationRequest:

@@ -125,6 +125,11 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(S.CLEARING, K.REVERSAL_ENDED, S.IDLE, undoing.serve_held),
     Row(S.CLEARING, K.REVERSAL_FAILED, S.ANSWERING, undoing.answer_owing),
     Row(S.CLEARING, K.REGISTER_LEFT, S.RETRYING, undoing.go_on_alone),
+    # the emergency reversal, on its way
+    Row(S.UNDOING, K.BANK_ASKED, None, serving.note_asked),
+    Row(S.REVERSING, K.BANK_ASKED, None, serving.note_asked),
+    Row(S.CLEARING, K.BANK_ASKED, None, serving.note_asked),
+    Row(S.RETRYING, K.BANK_ASKED, None, serving.note_asked),
     # the emergency reversal, with nobody
     Row(S.OWING, K.REQUEST_HELD, S.CLEARING, undoing.clear_first),
     Row(S.OWING, K.RETRY_DUE, S.RETRYING, undoing.attempt),
@@ -237,7 +242,11 @@ IGNORED_ROWS: tuple[Ignored, ...] = (
         "the card has been read already",
     ),
     Ignored(_but(S.BANK_CONNECT, S.BANK_ANSWER), _kinds(BANK, K.BANK_ASKED), "no call to the bank is open"),
-    Ignored(_but(S.BANK_CONNECT), frozenset({K.BANK_ASKED}), "only the first byte of a first message counts"),
+    Ignored(
+        _but(S.BANK_CONNECT, S.UNDOING, S.REVERSING, S.CLEARING, S.RETRYING),
+        frozenset({K.BANK_ASKED}),
+        "no call to the bank is being made",
+    ),
     Ignored(
         frozenset({S.BANK_CONNECT}),
         _kinds(BANK, K.BANK_ASKED, K.BANK_UNREACHABLE),

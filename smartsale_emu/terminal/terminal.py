@@ -18,16 +18,14 @@ from smartsale_emu.terminal.events import (
     BankFailed,
     BankReplied,
     BankUnreachable,
-    CancelPressed,
     CardPresented,
-    CardPulled,
     DeadlineReached,
     FinalFate,
     PinEntered,
-    PoweredOn,
     RegisterLeft,
     RequestReceived,
     TerminalEvent,
+    said,
 )
 from smartsale_emu.terminal.memory import Memory, Safe
 from smartsale_emu.terminal.money import Undo
@@ -122,10 +120,10 @@ class Terminal:
     def _one(self, event: TerminalEvent) -> None:
         work, state = self._work, self.state
         if isinstance(event, BANK_EVENTS) and event.call != work.call:
-            work.note("ignored", "the call was given up: its answer changes nothing", event=_name(event))
+            work.note("ignored", "the call was given up: its answer changes nothing", event=said(event))
             return
         if isinstance(event, RequestReceived) and state not in REST:
-            work.note("ignored", IGNORED[(state, Kind.REQUEST_REFUSED)], event=_name(event))
+            work.note("ignored", IGNORED[(state, Kind.REQUEST_REFUSED)], event=said(event))
             return
         if isinstance(event, BankReplied | BankFailed) and state is State.BANK_CONNECT:
             self._fire(Kind.BANK_ASKED)
@@ -155,28 +153,24 @@ class Terminal:
     def _take(self, event: TerminalEvent) -> None:
         """Lay the content of an event on the desk."""
         work = self._work
+        work.because = said(event)
         match event:
             case RequestReceived(message):
                 self._take_request(message)
-            case CardPresented(card):
-                if self.state is State.CARD_PROMPT:
-                    work.card, work.because = card, f"card {card.name}, {card.entry_mode}"
-            case PinEntered(pin):
-                if self.state is State.PIN_ENTRY:
-                    work.pin, work.because = pin, "a PIN was entered"
+            case CardPresented(card) if self.state is State.CARD_PROMPT:
+                work.card = card
+            case PinEntered(pin) if self.state is State.PIN_ENTRY:
+                work.pin = pin
             case BankReplied(_, answer):
-                work.bank, work.because = answer, f"the bank answered {answer.response_code}"
-            case BankUnreachable(_, because) | BankFailed(_, because) | RegisterLeft(because):
-                work.because = because
-                if isinstance(event, RegisterLeft):
-                    work.fate = FinalFate.GONE
+                work.bank = answer
+            case RegisterLeft():
+                work.fate = FinalFate.GONE
             case AnswerFate(fate):
-                work.fate, work.because = fate, str(fate)
+                work.fate = fate
             case DeadlineReached():
-                deadline = DEADLINES[self.state]
-                work.because = f"timer {deadline.timer} ran out"
+                work.because = f"timer {DEADLINES[self.state].timer} ran out"
             case _:
-                work.because = _name(event)
+                pass
 
     def _take_request(self, message: Message) -> None:
         work, profile = self._work, self._work.profile
@@ -197,15 +191,3 @@ class Terminal:
 
 
 _MOVING = frozenset((row.source, row.kind) for row in TRANSITIONS if row.target is not None)
-
-
-_SAID: dict[type[TerminalEvent], str] = {
-    PoweredOn: "the power is on",
-    CancelPressed: "cancel was pressed",
-    CardPulled: "the card was pulled",
-    BankAsked: "the first byte left for the bank",
-}
-
-
-def _name(event: TerminalEvent) -> str:
-    return _SAID.get(type(event), type(event).__name__)
