@@ -299,7 +299,7 @@ class Emulator:
                     self._trace_message("out", message, "the final answer")
                     self._from_link(self._link.send(message, now, FINAL_TOKEN), now)
                 case CallBank(call, request):
-                    self._call_host(call, request)
+                    self._call_host(call, request, now)
                 case HangUp(call):
                     self._call = None
                     self._out.append(HangUp(call))
@@ -326,8 +326,12 @@ class Emulator:
 
     # --- the bank ----------------------------------------------------------------------------------------
 
-    def _call_host(self, call: int, request: AuthorizationRequest) -> None:
-        payload = frame(self._dialect.encode_request(request))
+    def _call_host(self, call: int, request: AuthorizationRequest, now: Millis) -> None:
+        try:
+            payload = frame(self._dialect.encode_request(request))
+        except DialectError as error:
+            self._tell(BankUnreachable(call, f"the message cannot be built: {error}"), now)
+            return
         self._call = _Call(call, request, StreamDecoder())
         if self._traced:
             self._trace("bank", "asked", call=call, direction="out", **shown_request(request))

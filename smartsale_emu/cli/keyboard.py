@@ -54,7 +54,10 @@ def _windows_keys(press: Callable[[str], None]) -> Iterator[None]:
     def read() -> None:
         while True:
             key = msvcrt.getwch()  # type: ignore[attr-defined,unused-ignore]
-            loop.call_soon_threadsafe(press, key)
+            if key in ("\x00", "\xe0"):  # an arrow or a function key: one more character tells which
+                msvcrt.getwch()  # type: ignore[attr-defined,unused-ignore]
+            else:
+                loop.call_soon_threadsafe(press, "q" if key == "\x03" else key)
 
     threading.Thread(target=read, name="keyboard", daemon=True).start()
     yield

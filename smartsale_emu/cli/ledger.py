@@ -99,7 +99,7 @@ def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     table = Table(
         title=f"The bank ({len(operations)})",
         title_justify="left",

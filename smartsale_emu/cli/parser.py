@@ -133,23 +133,31 @@ def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "amount", type=_amount, nargs="?", metavar="AMOUNT", help="of the operation to undo, if known"
     )
     for operation in (sale, test, reversal):
-        operation.add_argument("--port", required=True, metavar="PORT", help=PORT_HELP)
-        operation.add_argument(
-            "--terminal-id", default="", metavar="ID", help="field 27 (default: any terminal)"
-        )
-        operation.add_argument(
-            "--timeout",
-            type=_seconds,
-            default=180_000,
-            metavar="S",
-            help="for the whole operation (default: 180)",
-        )
-        operation.add_argument("--json", action="store_true", help="one JSON object instead of text")
+        _add_exchange(operation)
     for operation in (sale, reversal):
         operation.add_argument(
             "--currency", type=_currency, default="643", metavar="CODE", help="field 4 (default: 643)"
         )
     sale.add_argument("--ern", type=_ern, metavar="N", help="field 26, 0 to 999999 (default: not sent)")
+
+
+def _add_exchange(operation: argparse.ArgumentParser) -> None:
+    operation.add_argument("--port", required=True, metavar="PORT", help=PORT_HELP)
+    operation.add_argument(
+        "--terminal-id",
+        type=_terminal_id,
+        default="",
+        metavar="ID",
+        help="field 27 (default: any)",
+    )
+    operation.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=180_000,
+        metavar="S",
+        help="for the whole operation (default: 180)",
+    )
+    operation.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
 def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -231,6 +239,12 @@ def _currency(text: str) -> CurrencyCode:
     if not (text.isascii() and text.isdigit() and len(text) == 3):
         raise argparse.ArgumentTypeError(f"{text!r} is not a numeric currency code such as 643")
     return CurrencyCode(text)
+
+
+def _terminal_id(text: str) -> str:
+    if not (text.isascii() and text.isprintable() and len(text) <= 8):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a terminal id of up to 8 characters")
+    return text
 
 
 def _ern(text: str) -> int:

@@ -69,10 +69,12 @@ class Screen:
 
     def _ready(self, port: str) -> None:
         self._port = port
-        say = self._console.print
-        say(f"The pinpad is on [bold]{port}[/]  (memory in {self._state_dir})", soft_wrap=True)
-        say(f"In another window:  {_this_command()} register sale 12.00 --port {port}", soft_wrap=True)
-        say(_readiness(self._cardholder), soft_wrap=True)
+        for line in (
+            f"The pinpad is on {port}  (memory in {self._state_dir})",
+            f"In another window:  {_this_command()} register sale 12.00 --port {port}",
+            _readiness(self._cardholder),
+        ):
+            self._console.print(line, soft_wrap=True, markup=False)
         self._refresh()
 
     # --- what is seen ------------------------------------------------------------------------------------
@@ -160,7 +162,7 @@ def _readiness(cardholder: Cardholder) -> str:
     if cardholder.card is None:
         return "The customer is you: keys to present a card appear when the register asks for money."
     pin = "and its PIN is typed" if cardholder.pin else "and its PIN is typed by you"
-    return f"The card [bold]{cardholder.card.name}[/] is ready: it presents itself when asked for, {pin}."
+    return f"The card {cardholder.card.name} is ready: it presents itself when asked for, {pin}."
 
 
 def _this_command() -> str:

@@ -126,10 +126,10 @@ def _card(table: "_Table", name: str) -> Card:
         entry_mode=EntryMode(table.choice("entry_mode", [str(mode) for mode in EntryMode])),
         service_code=table.digits("service_code", 3),
         pin_rule=PinRule(table.choice("pin_rule", [str(rule) for rule in PinRule])),
-        label=table.text("label"),
-        holder=table.text("holder", "/"),
+        label=table.printed("label"),
+        holder=table.printed("holder", "/"),
         aid=table.text("aid", ""),
-        sequence=table.text("sequence", ""),
+        sequence=table.digits("sequence", 2, default=""),
     )
 
 
@@ -172,8 +172,16 @@ class _Table:
             raise self.error(key, "must be a text")
         return value
 
-    def digits(self, key: str, count: int) -> str:
-        value = self.text(key)
+    def printed(self, key: str, default: str | None = None) -> str:
+        value = self.text(key, default)
+        if not value.isprintable() or "^" in value or "~" in value:
+            raise self.error(key, "is printed on slips: no line breaks, ^ or ~")
+        return value
+
+    def digits(self, key: str, count: int, default: str | None = None) -> str:
+        value = self.text(key, default)
+        if value == default:
+            return value
         if not (value.isascii() and value.isdigit() and len(value) == count):
             raise self.error(key, f"must be {count} digits")
         return value

@@ -21,7 +21,7 @@ from smartsale_emu.emulator import (
     Trace,
     WriteLine,
 )
-from smartsale_emu.errors import PortError, SetupError
+from smartsale_emu.errors import PortError
 from smartsale_emu.payment.cardholder import Act, Action, Cardholder
 from smartsale_emu.runtime.bank_link import BankLink
 from smartsale_emu.runtime.ports import Port
@@ -101,8 +101,8 @@ class Driver:
             self._bank.close()
             self._port.close()
 
-    def stop(self, error: SetupError | None = None) -> None:
-        """End ``run``: well, or with an error."""
+    def stop(self, error: Exception | None = None) -> None:
+        """End ``run``: well, or with an error; the next start finishes what was under way."""
         if self._done is None or self._done.done():
             return
         if error is None:
@@ -148,7 +148,7 @@ class Driver:
                 now = self._clock.now()
                 for effect in self._inbox.popleft()(now):
                     self._carry_out(effect, now)
-        except SetupError as error:
+        except Exception as error:
             self._inbox.clear()
             self.stop(error)
         finally:

@@ -41,6 +41,8 @@ class FileLock:
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
+    if sys.platform == "win32":
+        return True  # a lock file is never removed there
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -3,10 +3,13 @@
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 
 from smartsale_emu.errors import StateError
 from smartsale_emu.runtime.ports import plain_reason
+
+_WINDOWS_TRIES, _WINDOWS_PAUSE = 20, 0.02  # seconds
 
 
 class MemoryFile:
@@ -39,10 +42,22 @@ class MemoryFile:
         """
         try:
             self._write_fresh(text.encode())
-            self._fresh.replace(self._path)
+            self._replace()
             _sync_directory(self._path.parent)
         except OSError as error:
             raise StateError(f"memory {self._path}: {plain_reason(error)}") from None
+
+    def _replace(self) -> None:
+        """Windows refuses while a reader or a virus scanner has the old file open: try a little longer."""
+        tries = _WINDOWS_TRIES if sys.platform == "win32" else 1
+        for left in reversed(range(tries)):
+            try:
+                self._fresh.replace(self._path)
+                return
+            except PermissionError:
+                if not left:
+                    raise
+                time.sleep(_WINDOWS_PAUSE)
 
     def _write_fresh(self, data: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)

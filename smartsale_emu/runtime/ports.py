@@ -134,12 +134,17 @@ def parse_tcp(text: str) -> TcpAddress:
     'tcp:[::1]:5555'
 
     Raises:
-        PortError: no host, or not a port number.
+        PortError: not a host name, or not a port number.
     """
     parts = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]\s]+)):(\d{1,5})", text)
     if parts is None or int(parts[3]) > 65_535:
         raise PortError(f"port 'tcp:{text}' is not understood: use tcp:HOST:PORT, PORT 0 to 65535")
-    return TcpAddress(parts[1] or parts[2], int(parts[3]))
+    host = parts[1] or parts[2]
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise PortError(f"port 'tcp:{text}' is not understood: {host!r} is no host name") from None
+    return TcpAddress(host, int(parts[3]))
 
 
 def plain_reason(error: OSError) -> str:

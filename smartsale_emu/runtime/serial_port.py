@@ -1,12 +1,14 @@
 """``serial:`` a real serial port, 8N1 without flow control (PROTOCOL.md, section 3).
 
-POSIX: the descriptor lives in the event loop. Windows: a thread reads and posts to the loop. A serial line
-does not tell whether a register is there, so it counts as opened from the start and never as closed.
+POSIX: the descriptor lives in the event loop. Windows: a thread reads and posts to the loop, another writes.
+A serial line does not tell whether a register is there, so it counts as opened from the start and never as
+closed.
 """
 
 import asyncio
 import contextlib
 import os
+import queue
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import serial
 
 _READ_SIZE = 65_536
+_WRITE_TIMEOUT = 5.0  # seconds
 _THREAD_PAUSE = 0.2  # seconds after which the reader thread looks whether it is still wanted
 
 
@@ -125,22 +128,24 @@ class WindowsSerialPort:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._serial = open_device(self._address, timeout=_THREAD_PAUSE)
-        self._serial.write_timeout = 0  # the driver of Windows keeps what it cannot send at once
+        self._serial.write_timeout = _WRITE_TIMEOUT
+        self._unsent: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._read, args=(self._serial,), daemon=True)
         self._thread.start()
+        threading.Thread(target=self._write, args=(self._serial,), daemon=True).start()
         listener.line_opened()
 
     def write(self, data: bytes) -> None:
         """See `ports.Port.write`."""
         if self._serial:
-            try:
-                self._serial.write(data)
-            except OSError:
-                self._loop.call_soon(self._fail)
+            self._unsent.put(data)
 
     def flush(self) -> None:
         """Drop what has not left the computer yet."""
         if self._serial:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._unsent.get_nowait()
             with contextlib.suppress(OSError):
                 self._serial.reset_output_buffer()
 
@@ -148,6 +153,7 @@ class WindowsSerialPort:
         """See `ports.Port.close`; waits for the reader thread, at most one pause."""
         if self._serial:
             port, self._serial = self._serial, None
+            self._unsent.put(None)
             self._thread.join(2 * _THREAD_PAUSE)
             with contextlib.suppress(OSError):
                 port.close()
@@ -163,6 +169,16 @@ class WindowsSerialPort:
                 return
             if data:
                 self._loop.call_soon_threadsafe(self._deliver, port, data)
+
+    def _write(self, port: "serial.Serial") -> None:
+        """Run in the thread: one write at a time; what nobody takes in time is dropped like unread bytes."""
+        while (data := self._unsent.get()) is not None:
+            try:
+                port.write(data)
+            except OSError as error:
+                if "timeout" not in str(error).lower():
+                    self._post_failure()
+                    return
 
     def _post_failure(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed already

@@ -81,17 +81,22 @@ def _request(work: Work) -> Kind:
         return Kind.REQUEST_HELD
     if not isinstance(request, Request):
         return Kind.REQUEST_REFUSED
-    if request.operation.code is OperationCode.TEST_CONNECTION:
-        return Kind.TEST_REQUESTED
-    if request.operation.code is OperationCode.EMERGENCY_REVERSAL:
-        match reversal_decision(request, work):
-            case ReversalRequest.SEND:
-                return Kind.REVERSAL_GRANTED
-            case ReversalRequest.ALREADY_BY_PINPAD | ReversalRequest.ALREADY_BY_REGISTER:
-                return Kind.REVERSAL_MOOT
-            case _:
-                return Kind.REVERSAL_REFUSED
-    return Kind.SALE_REQUESTED
+    match request.operation.code:
+        case OperationCode.SALE:
+            return Kind.SALE_REQUESTED
+        case OperationCode.TEST_CONNECTION:
+            return Kind.TEST_REQUESTED
+        case OperationCode.EMERGENCY_REVERSAL:
+            return _REVERSAL_KINDS.get(reversal_decision(request, work), Kind.REVERSAL_REFUSED)
+        case other:
+            raise AssertionError(f"operation {int(other)} has a row and no kind of its own")
+
+
+_REVERSAL_KINDS = {
+    ReversalRequest.SEND: Kind.REVERSAL_GRANTED,
+    ReversalRequest.ALREADY_BY_PINPAD: Kind.REVERSAL_MOOT,
+    ReversalRequest.ALREADY_BY_REGISTER: Kind.REVERSAL_MOOT,
+}
 
 
 def _card(card: Card, work: Work) -> Kind:

@@ -197,7 +197,7 @@ def reversal_of(pending: Pending, safe: Safe) -> AuthorizationRequest:
         terminal_id=kept.terminal_id,
         merchant_id=kept.merchant_id,
         amount=MinorUnits(kept.amount),
-        currency=CurrencyCode(kept.currency),
+        currency=CurrencyCode(kept.currency) if kept.currency else None,
         card=_card_of(kept, safe),
         original=original,
         attempt=pending.attempts,

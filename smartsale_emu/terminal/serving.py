@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from smartsale_emu.payment.authorization import AuthorizationRequest, CardData
 from smartsale_emu.payment.card import Card, EntryMode
+from smartsale_emu.sa.codes import OperationCode
 from smartsale_emu.terminal.effects import EnterPin, HandsOff, ReadCard, Wait
 from smartsale_emu.terminal.memory import Pending, Stage, answered, keep_request, last_of
 from smartsale_emu.terminal.money import Undo
@@ -207,7 +208,7 @@ def _complete(work: Work, *, in_doubt: bool) -> None:
 
 def _told_reversed(work: Work) -> bool:
     approved = work.outcome is not None and work.outcome.kind is OutcomeKind.APPROVED
-    return approved and work.undo is Undo.NEVER
+    return approved and work.good_request.operation.code is OperationCode.EMERGENCY_REVERSAL
 
 
 def finish_unheard(work: Work) -> None:

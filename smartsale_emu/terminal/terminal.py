@@ -9,6 +9,7 @@ from datetime import datetime
 
 from transitions import EventData, Machine
 
+from smartsale_emu.sa.codes import OperationCode
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.terminal.classify import classify, reversal_decision
 from smartsale_emu.terminal.effects import Note, TerminalEffect
@@ -28,7 +29,6 @@ from smartsale_emu.terminal.events import (
     said,
 )
 from smartsale_emu.terminal.memory import Memory, Safe
-from smartsale_emu.terminal.money import Undo
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.requests import Request, parse_request
 from smartsale_emu.terminal.table import DEADLINES, IGNORED, REST, TRANSITIONS, Kind, Row, State
@@ -182,7 +182,7 @@ class Terminal:
         request = work.request
         if isinstance(request, Request):
             work.because = f"operation {int(request.operation.code)}"
-            if request.operation.undo is Undo.NEVER and work.memory.pending is None:
+            if request.operation.code is OperationCode.EMERGENCY_REVERSAL and work.memory.pending is None:
                 work.because = str(reversal_decision(request, work))
         else:
             work.because = request.because

@@ -243,7 +243,8 @@ def answer_not_reversed(work: Work) -> None:
 
 
 def answer_already_reversed(work: Work) -> None:
-    """The last operation is undone already."""
+    """The last operation is undone already; the slip that says so is a new one."""
+    work.remember(work.memory.next_slip())
     _answer_about_last(work)
 
 

@@ -24,7 +24,7 @@ from smartsale_emu.terminal.effects import (
     TerminalEffect,
 )
 from smartsale_emu.terminal.events import FinalFate, TerminalEvent
-from smartsale_emu.terminal.memory import Memory, Pending, Safe
+from smartsale_emu.terminal.memory import Memory, Pending, Safe, Stage
 from smartsale_emu.terminal.money import Undo
 from smartsale_emu.terminal.outcome import ENDINGS, Outcome, OutcomeKind
 from smartsale_emu.terminal.profile import TerminalProfile
@@ -119,8 +119,11 @@ class Work:
         self.ask(Remember(memory))
 
     def forget_pending(self) -> None:
-        """Nothing is owed for the running operation; said to the disk only if it knew of it."""
-        if self.memory.pending is not None:
+        """Nothing is owed for the running operation; said to the disk only if it knew of it.
+
+        An operation that was approved, or is being undone, is never forgotten here.
+        """
+        if self.memory.pending is not None and self.memory.pending.stage is Stage.ASKED:
             self.remember(replace(self.memory, pending=None))
 
     def display(self, screen: str, **values: object) -> None:

@@ -97,6 +97,7 @@ class TestOptions:
             ["register", "sale", "12", "--port", "COM1", "--currency", "RUB"],
             ["register", "sale", "12", "--port", "COM1", "--ern", "1000000"],
             ["register", "sale", "12"],
+            ["register", "test", "--port", "COM1", "--terminal-id", "123456789"],
             ["run", "--speed", "0"],
             ["run", "--pin", "12"],
             ["run", "--card-delay", "-1"],

@@ -344,6 +344,7 @@ def test_53_after_the_pinpad_has_reversed_by_itself(rule: AlreadyReversed) -> No
     final = shop.serve(reversal())
     if rule is AlreadyReversed.APPROVE:
         assert outcome(final)[:2] == ("1", "001")
+        assert "N 0002" in (text(final, 90) or ""), "the lost answer's slip was number 1"
         assert outcome(shop.serve(reversal())) == REFUSED
     else:
         assert outcome(final) == REFUSED

@@ -61,6 +61,8 @@ WRONG = {
     "expiry": ('"3012"', '"30"', "x.toml: card.expiry"),
     "entry mode": ('"chip"', '"chips"', "x.toml: card.entry_mode"),
     "PIN": ('pin = "1234"', "pin = 1234", "x.toml: account.pin"),
+    "label": ('label = "', 'label = "A~', "x.toml: card.label: is printed on slips"),
+    "sequence": ('sequence = "01"', 'sequence = "x1"', "x.toml: card.sequence"),
     "no balance": ("balance = 10_000_000", "", "x.toml: account.balance"),
     "unknown": ("[account]", "[account]\nbalnce = 1", "x.toml: account.balnce"),
     "broken": ("[account]", "[account", "x.toml: "),

@@ -162,6 +162,27 @@ def test_memory_that_cannot_be_written_stops_the_pinpad_before_the_bank_is_asked
     play(story)
 
 
+def test_a_mistake_of_ours_ends_the_run_and_is_not_swallowed() -> None:
+    """An effect that fails takes those behind it along: a pinpad that went on would owe money in silence."""
+
+    async def story() -> None:
+        class Bank(EmbeddedBank):
+            def call(self, call: int, payload: bytes, tell: Callable[[Event], None]) -> None:
+                raise ZeroDivisionError
+
+        port = MemoryPort()
+        driver, store = pinpad(port, Bank(bank_parts().connect, today=datetime.now))
+        running = asyncio.create_task(driver.run(lambda _: None))
+        while port.listener is None:
+            await asyncio.sleep(0)
+        port.listener.line_received(SALE)
+        with pytest.raises(ZeroDivisionError):
+            await running
+        assert json.loads(store.text)["pending"]["stage"] == "asked"
+
+    play(story)
+
+
 def test_a_port_that_disappears_ends_the_run() -> None:
     async def story() -> None:
         port = MemoryPort()

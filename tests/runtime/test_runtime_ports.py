@@ -275,6 +275,8 @@ def test_a_write_to_a_port_that_has_just_disappeared_raises_nothing(tmp_path: Pa
         ("tcp:5555", "use tcp:HOST:PORT"),
         ("tcp:127.0.0.1:65536", "use tcp:HOST:PORT"),
         ("tcp:127.0.0.1:-1", "use tcp:HOST:PORT"),
+        ("tcp:a..b:5", "'a..b' is no host name"),
+        (f"tcp:{'x' * 70}:5", "is no host name"),
         ("serial:", "use serial:DEVICE"),
         ("serial:/dev/ttyS0?baud=fast", "use serial:DEVICE"),
         ("/dev/ttyS0?baud=0", "use serial:DEVICE"),
