@@ -6,8 +6,10 @@ from datetime import datetime
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
-from smartsale_emu.emulator import Emulator, Trace
+from smartsale_emu.cli.told import told
+from smartsale_emu.emulator import Emulator
 from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.card import TestCard
 from smartsale_emu.payment.cardholder import Cardholder
@@ -35,7 +37,7 @@ from smartsale_emu.security.masking import Secret
 from smartsale_emu.units import Millis
 
 STORY = "first-steps"
-SHOWN = {"state": "cyan", "decision": "yellow", "bank": "magenta", "message": "bold", "hands": "green"}
+SHOWN = frozenset({"state", "decision", "bank", "message"})
 CODES = {
     "sale": OperationCode.SALE,
     "test": OperationCode.TEST_CONNECTION,
@@ -107,10 +109,12 @@ def _play(stage: _Stage, step: StoryStep, console: Console, *, frames: bool) -> 
     world.plug(till)
     world.run(lambda: till.outcome is not None and not world.emulator.serving, within=300_000)
     world.rest(2_000)
+    reason = ""
     for moment, trace in world.traces[seen:]:
-        line = _line(trace, frames=frames)
-        if line:
-            console.print(f"{_clock(Millis(moment - started))}  {line}")
+        repeated, reason = trace.because == reason, trace.because
+        if frames or (trace.kind in SHOWN and not repeated):
+            line = Text(f"{_clock(Millis(moment - started))}  ")
+            console.print(line.append_text(told(trace, briefly=True)))
     if till.outcome is not None:
         view = till_view(till.outcome, operation=CODES[step.operation])
         console.print(f"\nThe till shows: [bold]{escape(view.message)}[/]")
@@ -131,31 +135,3 @@ def _request(step: StoryStep) -> Message:
 
 def _clock(moment: Millis) -> str:
     return f"{moment // 1000:4d}.{moment % 1000:03d} s"
-
-
-def _line(trace: Trace, *, frames: bool) -> str:
-    style, details = SHOWN.get(trace.kind), trace.details
-    if style is None:
-        return f"[dim]{trace.kind}: {escape(trace.because)}[/]" if frames else ""
-    match trace.kind:
-        case "message":
-            arrow = "register → pinpad" if details["direction"] == "in" else "pinpad → register"
-            return f"[{style}]{arrow}  {escape(_fields(details['fields']))}[/]"
-        case "state":
-            return f"[{style}]{details['from']} → {details['to']}[/]  [dim]{escape(trace.because)}[/]"
-        case "bank":
-            return f"[{style}]bank {escape(trace.because)}[/]  {escape(_bank(details))}"
-        case _:
-            return f"[{style}]{escape(trace.because)}[/]"
-
-
-def _bank(details: dict[str, object]) -> str:
-    shown = ("step", "stan", "attempt", "amount", "card", "response_code", "rrn")
-    return "  ".join(f"{name}={details[name]}" for name in shown if name in details)
-
-
-def _fields(fields: object) -> str:
-    if not isinstance(fields, list):
-        return ""
-    told = {0, 13, 14, 15, 19, 25, 39}
-    return "  ".join(f"{number}={value}" for number, _, value in fields if number in told)

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         from smartsale_emu.cli.screen import Screen
 
-        screen = Screen(args, state.path, cardholder, epoch)
+        screen = Screen(state.path, cardholder, epoch)
         watchers.append(screen)
         driver = Driver(
             emulator, port, bank, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers)

@@ -1,6 +1,5 @@
 """The pinpad as a person sees it: the line decoded above, its screen and keys below."""
 
-import argparse
 import sys
 from contextlib import nullcontext
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from smartsale_emu.cli.keyboard import keys
 from smartsale_emu.cli.signals import on_stop_signal
+from smartsale_emu.cli.told import told
 from smartsale_emu.emulator import Effect, Trace
 from smartsale_emu.payment.card import Card
 from smartsale_emu.payment.cardholder import Cardholder
@@ -25,31 +25,17 @@ from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, ReadCard
 from smartsale_emu.terminal.events import CancelPressed, CardPresented, PinEntered
 from smartsale_emu.units import Millis
 
-RECEIPT_FIELD = 90
 CANCEL_KEYS = ("\x1b",)
 ENTER_KEYS = ("\r", "\n")
 ERASE_KEYS = ("\x7f", "\b")
-STYLES = {
-    "message": "bold",
-    "frame": "dim",
-    "line": "dim",
-    "state": "cyan",
-    "decision": "yellow",
-    "ignored": "dim yellow",
-    "bank": "magenta",
-    "host": "dim magenta",
-    "hands": "green",
-}
 
 
 class Screen:
     """Watches a driver and gives it hands."""
 
-    def __init__(
-        self, args: argparse.Namespace, state: Path, cardholder: Cardholder, epoch: datetime
-    ) -> None:
+    def __init__(self, state: Path, cardholder: Cardholder, epoch: datetime) -> None:
         self._console = Console(highlight=False)
-        self._args, self._state_dir, self._cardholder, self._epoch = args, state, cardholder, epoch
+        self._state_dir, self._cardholder, self._epoch = state, cardholder, epoch
         self._cards: dict[str, Card] = {
             chr(ord("a") + place): card.card for place, card in enumerate(load_cards().values())
         }
@@ -100,8 +86,7 @@ class Screen:
 
     def _trace_line(self, trace: Trace, now: Millis) -> Text:
         stamp = (self._epoch + timedelta(milliseconds=now)).strftime("%H:%M:%S.%f")[:-3]
-        line = Text(f"{stamp}  {trace.kind:<9}", style=STYLES.get(trace.kind, ""))
-        return line.append(_told(trace))
+        return Text(f"{stamp}  {trace.kind:<9}").append_text(told(trace))
 
     def _refresh(self) -> None:
         if self._live and self._port:
@@ -169,26 +154,3 @@ def _this_command() -> str:
     """How this program was called, to be called again."""
     called = Path(sys.argv[0])
     return "python -m smartsale_emu" if called.name == "__main__.py" else sys.argv[0]
-
-
-def _told(trace: Trace) -> str:
-    details = trace.details
-    if trace.kind == "message":
-        arrow = "register → pinpad" if details["direction"] == "in" else "pinpad → register"
-        return f"{arrow}  {_fields(details['fields'])}"
-    if trace.kind == "state":
-        return f"{details['from']} → {details['to']}: {trace.because}"
-    if trace.kind == "frame":
-        size = f" of {details['bytes']} bytes" if details["bytes"] != 1 else ""
-        return f"{details['unit']}{size}: {trace.because}"
-    shown = "  ".join(f"{name}={value}" for name, value in details.items())
-    return f"{trace.because}  {shown}".rstrip()
-
-
-def _fields(fields: object) -> str:
-    if not isinstance(fields, list):
-        return ""
-    return "  ".join(
-        f"{name}=‹receipt›" if number == RECEIPT_FIELD else f"{name}={value}"
-        for number, name, value in fields
-    )

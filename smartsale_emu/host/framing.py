@@ -30,11 +30,6 @@ class StreamDecoder:
         self._kept = bytearray()
         self.broken = ""
 
-    @property
-    def incomplete(self) -> bool:
-        """Whether a message has begun and not ended."""
-        return bool(self._kept)
-
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes of the stream and return the messages that are whole now.
 

@@ -52,11 +52,6 @@ class StateDir:
         """The symlink of a pseudo-terminal port."""
         return self.path / "port"
 
-    @property
-    def trace(self) -> Path:
-        """The trace, where one is kept without a path of its own."""
-        return self.path / "trace.jsonl"
-
     def close(self) -> None:
         """Let another process have the directory. Twice is once."""
         self._lock.release()

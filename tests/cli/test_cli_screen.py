@@ -1,6 +1,5 @@
 """The pinpad in the foreground, seen without a terminal: what it prints is exactly what is so."""
 
-import argparse
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from smartsale_emu.units import Millis
 
 
 def screen(state: str, holder: Cardholder) -> Screen:
-    return Screen(argparse.Namespace(), Path(state), holder, datetime(2026, 11, 23, 9, 30))
+    return Screen(Path(state), holder, datetime(2026, 11, 23, 9, 30))
 
 
 def test_brackets_in_a_path_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
