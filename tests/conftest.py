@@ -1,0 +1,9 @@
+"""Property tests draw the same examples every time; ``HYPOTHESIS_PROFILE=explore`` searches anew."""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
