@@ -24,7 +24,7 @@ from smartsale_emu.errors import DialectError
 from smartsale_emu.host.dialect import Dialect
 from smartsale_emu.host.framing import StreamDecoder, frame
 from smartsale_emu.host.shown import shown_answer, shown_request
-from smartsale_emu.payment.authorization import AuthorizationRequest
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest
 from smartsale_emu.sa.codes import CommandMode, OperationCode
 from smartsale_emu.sa.events import (
     Admission,
@@ -197,11 +197,12 @@ class Emulator:
     # --- the line ----------------------------------------------------------------------------------------
 
     def _from_link(self, events: Iterable[LinkEvent], now: Millis) -> None:
+        events = tuple(events)
+        if any(isinstance(event, Transmit) and event.data == Control.EOT.wire for event in events):
+            self._out.append(FlushLine())  # what is unread is stale; the EOT, and a NAK before it, must stay
         for event in events:
             match event:
                 case Transmit(data, because):
-                    if data == Control.EOT.wire:
-                        self._out.append(FlushLine())
                     self._out.append(WriteLine(data))
                     self._trace_bytes(data, because)
                 case Received(message, wire):
@@ -348,12 +349,12 @@ class Emulator:
                 answer = self._dialect.decode_answer(message, today)
                 if self._traced:
                     self._trace("bank", "answered", call=number, direction="in", **shown_answer(answer))
-                if (answer.step, answer.stan) == (call.request.step, call.request.stan):
+                if _answers(answer, call.request):
                     self._call = None
                     self._out.append(HangUp(number))
                     self._tell(BankReplied(number, answer), now)
                     return
-                self._trace("bank", "this answers another message: step or STAN differs", call=number)
+                self._trace("bank", "this answers another message (step, STAN or terminal)", call=number)
         except DialectError as error:
             self._call = None
             self._out.append(HangUp(number))
@@ -374,6 +375,12 @@ class Emulator:
         if self._traced:
             fields = [[record.tag, *display(record)] for record in message.records]
             self._trace("message", because, direction=direction, fields=fields)
+
+
+def _answers(answer: AuthorizationAnswer, request: AuthorizationRequest) -> bool:
+    """Tell whether the bank's answer belongs to the request; a bank may leave its terminal id out."""
+    same_terminal = answer.terminal_id in ("", request.terminal_id)
+    return same_terminal and (answer.step, answer.stan) == (request.step, request.stan)
 
 
 _ADMISSION = {Busy.TAKEOVER: Admission.ACK, Busy.NAK: Admission.NAK, Busy.IGNORE: Admission.IGNORE}

@@ -31,4 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:  # of our own output; ports and files have errors of their own
+        print(f"smartsale-emu: {error.strerror or error}", file=sys.stderr)
+        return SETUP_FAILED
     return status

@@ -20,7 +20,7 @@ from smartsale_emu.units import MinorUnits
 def run(args: argparse.Namespace) -> int:
     """Compare; status 0 when they agree, 1 when not."""
     memory = _memory(args.state)
-    operations = _operations(args.bank_state or args.state)
+    operations = _operations(args.bank_state or args.state, needed=memory.stan > 0)
     agreement = compare(operations, memory, terminal_id=memory.terminal_id)
     if args.json:
         print(json.dumps(_document(agreement, operations, memory), ensure_ascii=False, indent=1))
@@ -37,11 +37,15 @@ def _memory(directory: Path) -> Memory:
     return Memory() if text is None else parse_memory(text, origin=str(path))
 
 
-def _operations(directory: Path) -> Sequence[Operation]:
+def _operations(directory: Path, *, needed: bool) -> Sequence[Operation]:
     if not directory.is_dir():
         raise StateError(f"state directory {directory}: no such directory")
     path = directory / LEDGER_NAME
     if not path.exists():
+        if needed:
+            raise StateError(
+                f"{path}: no such ledger; the directory of a bank of its own is --bank-state DIR"
+            )
         return ()
     with read_ledger(path) as ledger:
         return ledger.operations()

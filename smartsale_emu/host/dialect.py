@@ -74,7 +74,7 @@ class Dialect:
         return AuthorizationAnswer(
             step=step,
             stan=_stan(fields),
-            response_code=_need(fields, 39),
+            response_code=_response_code(fields),
             rrn=fields.get(37, "").strip(),
             authorization_code=fields.get(38, "").strip(),
             answered_at=_answered_at(fields, today),
@@ -276,6 +276,13 @@ def _need(fields: _Fields, number: int) -> str:
     if value is None:
         raise DialectError(f"DE{number}: is missing")
     return value
+
+
+def _response_code(fields: _Fields) -> str:
+    code = _need(fields, 39)
+    if not (code.isascii() and code.isalnum()):
+        raise DialectError("DE39: is no response code")
+    return code
 
 
 def _known(table: Mapping[str, _T], code: str, what: str) -> _T:

@@ -21,7 +21,7 @@ from smartsale_emu.emulator import (
     Trace,
     WriteLine,
 )
-from smartsale_emu.errors import PortError
+from smartsale_emu.errors import PortError, SetupError
 from smartsale_emu.payment.cardholder import Act, Action, Cardholder
 from smartsale_emu.runtime.bank_link import BankLink
 from smartsale_emu.runtime.ports import Port
@@ -178,7 +178,10 @@ class Driver:
             case _:
                 assert_never(effect)
         for watcher in self._watchers:
-            watcher.see(effect, now)
+            try:
+                watcher.see(effect, now)
+            except SetupError as error:  # a trace that cannot be written must not cost the effects behind it
+                self.stop(error)
 
     def _save(self, memory: Memory) -> None:
         self._store.save(dump_memory(memory))

@@ -188,7 +188,8 @@ def _check_version(path: Path, database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version != _SCHEMA_VERSION:
         raise StateError(
-            f"{path}: is a ledger of version {version}, this program reads version {_SCHEMA_VERSION}"
+            f"{path}: is a ledger of version {version}, this program reads version {_SCHEMA_VERSION};"
+            " start anew with another --state DIR"
         )
 
 

@@ -41,7 +41,7 @@ class TcpPort:
 
     def write(self, data: bytes) -> None:
         """See `ports.Port.write`; nobody connected: nobody to hear it."""
-        if self._line:
+        if self._line and not self._line.transport.is_closing():
             self._line.transport.write(data)
 
     def flush(self) -> None:

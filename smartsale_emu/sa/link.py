@@ -353,4 +353,4 @@ class Link:
             events.append(PeerEot())
             return
         self._owed.clear()
-        events.append(Refused(outgoing.token, copy=outgoing.copies, last_block=outgoing.on_last_block))
+        events.append(Refused(outgoing.token, outgoing.copies, outgoing.on_last_block))

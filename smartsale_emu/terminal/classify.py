@@ -38,10 +38,8 @@ from smartsale_emu.terminal.money import (
 )
 from smartsale_emu.terminal.outcome import OutcomeKind
 from smartsale_emu.terminal.requests import Request
-from smartsale_emu.terminal.table import DEADLINES, Kind, State
+from smartsale_emu.terminal.table import ATTEMPTS, DEADLINES, Kind, State
 from smartsale_emu.terminal.work import Work
-
-REVERSING_STATES = frozenset({State.UNDOING, State.REVERSING, State.CLEARING, State.RETRYING})
 
 
 def classify(state: State, event: TerminalEvent, work: Work) -> Kind:
@@ -119,10 +117,10 @@ def _bank(state: State, event: BankAsked | BankUnreachable | BankFailed | BankRe
     match event:
         case BankAsked():
             return Kind.BANK_ASKED
-        case BankReplied(_, answer) if state in REVERSING_STATES:
+        case BankReplied(_, answer) if state in ATTEMPTS:
             retry = reversal_verdict(answer.response_code) is ReversalVerdict.RETRY
             return Kind.REVERSAL_FAILED if retry else Kind.REVERSAL_ENDED
-        case BankUnreachable() | BankFailed() if state in REVERSING_STATES:
+        case BankUnreachable() | BankFailed() if state in ATTEMPTS:
             return Kind.REVERSAL_FAILED
         case BankUnreachable():
             return Kind.BANK_UNREACHABLE

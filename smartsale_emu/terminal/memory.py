@@ -261,10 +261,13 @@ def parse_memory(text: str, *, origin: str) -> Memory:
     try:
         document = json.loads(text)
         if document.pop("format") != FORMAT:
-            raise StateError(f"{origin}: the pinpad's memory has another format than {FORMAT}")
+            raise StateError(f"{origin}: a memory of another version; start anew with another --state DIR")
         last, pending = document.pop("last"), document.pop("pending")
         remarks = tuple(Remark(**remark) for remark in document.pop("remarks"))
-        return Memory(**document, last=_last(last), pending=_pending(pending), remarks=remarks)
+        terminal_id = document.pop("terminal_id")
+        if not isinstance(terminal_id, str) or not all(type(count) is int for count in document.values()):
+            raise TypeError
+        return Memory(terminal_id, **document, last=_last(last), pending=_pending(pending), remarks=remarks)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise StateError(f"{origin}: is not a pinpad's memory") from None
 

@@ -165,6 +165,9 @@ DEADLINES: dict[State, Deadline] = {
 }
 """IDLE waits for nobody; the final answer's time is the link's (three sends)."""
 
+ATTEMPTS: frozenset[State] = frozenset({S.UNDOING, S.REVERSING, S.CLEARING, S.RETRYING})
+"""A reversal is on its way to the bank."""
+
 REST: frozenset[State] = frozenset({S.IDLE, S.OWING, S.RETRYING})
 """No register is being served: a request begins a session."""
 

@@ -31,7 +31,7 @@ from smartsale_emu.terminal.events import (
 from smartsale_emu.terminal.memory import Memory, Safe
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.requests import Request, parse_request
-from smartsale_emu.terminal.table import DEADLINES, IGNORED, REST, TRANSITIONS, Kind, Row, State
+from smartsale_emu.terminal.table import ATTEMPTS, DEADLINES, IGNORED, REST, TRANSITIONS, Kind, Row, State
 from smartsale_emu.terminal.work import Work
 from smartsale_emu.units import Millis, later
 
@@ -141,12 +141,14 @@ class Terminal:
     def _fire(self, kind: Kind) -> None:
         """Move by one row of the table; the state's deadline is armed anew when the row has a target."""
         work, before = self._work, self.state
-        mark, because = len(work.effects), self._work.because or str(kind)
+        mark, because, call = len(work.effects), work.because or str(kind), work.call
         self._machine.events[kind.name].trigger(self._position)
         after = self.state
         if (before, kind) in _MOVING:
-            deadline = DEADLINES.get(after)
-            self._deadline = later(work.now, work.timer(deadline.timer)) if deadline else None
+            same_attempt = before in ATTEMPTS and after in ATTEMPTS and call == work.call
+            if not same_attempt:  # an attempt has one deadline, whoever waits for its end
+                deadline = DEADLINES.get(after)
+                self._deadline = later(work.now, work.timer(deadline.timer)) if deadline else None
             details: dict[str, object] = {"from": str(before), "to": str(after), "event": str(kind)}
             work.effects.insert(mark, Note("state", because, details))
 
@@ -167,6 +169,8 @@ class Terminal:
                 work.fate = FinalFate.GONE
             case AnswerFate(fate):
                 work.fate = fate
+            case BankUnreachable():
+                work.take_attempt_back()
             case DeadlineReached():
                 work.because = f"timer {DEADLINES[self.state].timer} ran out"
             case _:

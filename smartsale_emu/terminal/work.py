@@ -126,6 +126,12 @@ class Work:
         if self.memory.pending is not None and self.memory.pending.stage is Stage.ASKED:
             self.remember(replace(self.memory, pending=None))
 
+    def take_attempt_back(self) -> None:
+        """Not one byte of the reversal left: the next one is no repeat. Written with the next attempt."""
+        pending = self.memory.pending
+        if pending is not None and pending.attempts > 0:
+            self.memory = replace(self.memory, pending=replace(pending, attempts=pending.attempts - 1))
+
     def display(self, screen: str, **values: object) -> None:
         """Show a screen of the profile."""
         amount = self.request.amount if self.request else None

@@ -8,6 +8,7 @@ import pytest
 
 from smartsale_emu.cli import main
 from smartsale_emu.cli.parser import build_parser
+from smartsale_emu.terminal.memory import Memory, dump_memory
 
 WAIT = "02 05 00 19 02 00 32 31 a5 c2"
 
@@ -74,6 +75,25 @@ class TestLedger:
     def test_no_such_directory(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["ledger", "--state", str(tmp_path / "none")]) == 2
         assert capsys.readouterr().err.startswith("smartsale-emu: state directory ")
+
+    @pytest.mark.parametrize("damage", ['"stan": "x"', '"kept_count": true', '"terminal_id": 7'])
+    def test_memory_of_wrong_types(
+        self, damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        key = damage.partition(":")[0]
+        good = dump_memory(Memory())
+        start = good.index(key)
+        end = good.index(",", start)
+        (tmp_path / "memory.json").write_text(good[:start] + damage + good[end:])
+        assert main(["ledger", "--state", str(tmp_path)]) == 2
+        assert "is not a pinpad's memory" in capsys.readouterr().err
+
+    def test_a_bank_of_its_own_must_be_named(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "memory.json").write_text(dump_memory(Memory().next_stan()))
+        assert main(["ledger", "--state", str(tmp_path)]) == 2
+        assert "--bank-state DIR" in capsys.readouterr().err
 
     def test_damaged_memory(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "memory.json").write_text("{}")

@@ -398,3 +398,35 @@ def test_a_bank_that_has_forgotten_is_a_disagreement() -> None:
         "the bank holds 0 approved for 0.00, the pinpad keeps 1 for 12.00",
     )
     assert compare(shop.operations, shop.memory, terminal_id="99999999").agree is False
+
+
+def test_a_register_that_keeps_knocking_does_not_put_the_reversal_off() -> None:
+    """One attempt lasts its 15 s, whoever waits for its end; then the next request makes the next one."""
+    shop = owing()
+    shop.reach(State.RETRYING)
+    pending = shop.memory.pending
+    assert pending is not None
+    before = pending.attempts
+    shop.till()
+    for knock in range(9):
+        shop.world.write(sale(amount=500 + knock))
+        shop.rest(10_000)
+    pending = shop.memory.pending
+    assert pending is not None
+    assert pending.attempts >= before + 4
+    assert any(text(final, 39) == "34" for final in shop.tills[-1].finals)
+
+
+def test_an_answer_to_another_terminal_is_none() -> None:
+    shop = Shop()
+    real = shop.world._reply
+
+    def misdirected(call: int, reply: bytes, delivery: Delivery) -> None:
+        first = shop.steps == [Step.FINANCIAL]
+        real(call, reply.replace(b"00060056", b"99999999") if first else reply, delivery)
+
+    shop.world._reply = misdirected  # type: ignore[method-assign]
+    assert outcome(shop.serve(sale()))[:2] == ("53", "ER3")
+    shop.settle()
+    assert_agreed(shop)
+    assert [row.state for row in shop.operations] == [OperationState.REVERSED]

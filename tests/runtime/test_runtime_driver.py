@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from smartsale_emu.emulator import Event, HostBytes
-from smartsale_emu.errors import PortError, StateError
+from smartsale_emu.emulator import Effect, Event, HostBytes
+from smartsale_emu.errors import PortError, SetupError, StateError
 from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.cardholder import Cardholder
 from smartsale_emu.runtime.assembly import (
@@ -158,6 +158,30 @@ def test_memory_that_cannot_be_written_stops_the_pinpad_before_the_bank_is_asked
         with pytest.raises(StateError, match="no space left"):
             await running
         assert asked == []
+
+    play(story)
+
+
+def test_a_trace_that_cannot_be_written_costs_no_effect() -> None:
+    """The ACK of the answer is remembered although the watcher fails at it; then the pinpad stops."""
+
+    async def story() -> None:
+        class Broken:
+            def see(self, effect: Effect, now: Millis) -> None:
+                if port.finals.qsize():
+                    raise SetupError("trace: no space left on device")
+
+        port = MemoryPort()
+        driver, store = pinpad(port, embedded())
+        driver._watchers = (Broken(),)
+        running = asyncio.create_task(driver.run(lambda _: None))
+        while port.listener is None:
+            await asyncio.sleep(0)
+        port.listener.line_received(SALE)
+        with pytest.raises(SetupError, match="no space left"):
+            await running
+        assert json.loads(store.text)["pending"] is None
+        assert json.loads(store.text)["last"]["status"] == 1
 
     play(story)
 
