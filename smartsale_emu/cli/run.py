@@ -28,6 +28,7 @@ from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
 from smartsale_emu.runtime.trace_file import TraceFile
 from smartsale_emu.security.keys import KeyRing
 from smartsale_emu.security.masking import Secret
+from smartsale_emu.terminal.memory import dump_memory
 from smartsale_emu.units import Millis, calendar
 
 
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
             epoch=epoch,
             traced=bool(args.trace) or not args.headless,
         )
+        memory.save(dump_memory(emulator.memory))  # a disk that takes nothing is told before READY
         cardholder = _cardholder(args)
         port = open_port(args.port, default_link=state.port)
         if args.host:
