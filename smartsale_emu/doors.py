@@ -5,8 +5,19 @@ Effects are carried out in their order; that order is a promise (see ``terminal/
 
 from dataclasses import dataclass, field
 
+from smartsale_emu.payment.card import Card
+from smartsale_emu.payment.cardholder import Act, Action
 from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
-from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable, HandEvent, PoweredOn
+from smartsale_emu.terminal.events import (
+    BankAsked,
+    BankFailed,
+    BankUnreachable,
+    CancelPressed,
+    CardPresented,
+    HandEvent,
+    PinEntered,
+    PoweredOn,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +75,12 @@ class HostBytes:
 
 
 Event = HandEvent | PoweredOn | LineOpened | LineClosed | BankAsked | BankUnreachable | BankFailed | HostBytes
+
+
+def hand_event(action: Action, card: Card | None) -> HandEvent:
+    """Return what a cardholder's act is to the pinpad; ``card``: the one he carries."""
+    if action.act is Act.PRESENT_CARD and card is not None:
+        return CardPresented(card)
+    if action.act is Act.TYPE_PIN and action.pin is not None:
+        return PinEntered(action.pin)
+    return CancelPressed()

@@ -6,13 +6,12 @@ from contextlib import ExitStack
 from datetime import datetime
 
 from smartsale_emu.cli.signals import on_stop_signal
-from smartsale_emu.errors import PortError
 from smartsale_emu.host.session import Exchange
 from smartsale_emu.host.shown import shown_answer, shown_request
 from smartsale_emu.runtime.assembly import build_bank, load_bank_profile, load_keys
 from smartsale_emu.runtime.host_server import HostServer
 from smartsale_emu.runtime.ledger_file import open_ledger
-from smartsale_emu.runtime.ports import TcpAddress, parse_tcp, split_url
+from smartsale_emu.runtime.ports import tcp_address
 from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
 from smartsale_emu.runtime.trace_file import TraceFile
 
@@ -20,7 +19,7 @@ from smartsale_emu.runtime.trace_file import TraceFile
 def run(args: argparse.Namespace) -> int:
     """Serve until stopped; status 0 then."""
     with ExitStack() as stack:
-        address = _address(args.listen)
+        address = tcp_address(args.listen, "--listen")
         state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir("bank"))
         trace = stack.enter_context(TraceFile(args.trace)) if args.trace else None
         ledger = stack.enter_context(open_ledger(state.ledger))
@@ -49,13 +48,6 @@ async def _serve(server: HostServer, *, headless: bool, state: str) -> None:
         print(text, flush=True)
 
     await server.run(ready)
-
-
-def _address(url: str) -> TcpAddress:
-    scheme, rest = split_url(url)
-    if scheme != "tcp":
-        raise PortError(f"--listen {url!r}: a bank listens on tcp:HOST:PORT")
-    return parse_tcp(rest)
 
 
 def _record(exchange: Exchange) -> dict[str, object]:

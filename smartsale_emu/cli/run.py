@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from smartsale_emu.cli.signals import on_stop_signal
 from smartsale_emu.emulator import Effect, Trace
-from smartsale_emu.errors import PortError
 from smartsale_emu.host.session import Exchange
 from smartsale_emu.payment.cardholder import Cardholder, Prompt
 from smartsale_emu.runtime.assembly import (
@@ -23,7 +22,7 @@ from smartsale_emu.runtime.driver import Clock, Driver, Watcher
 from smartsale_emu.runtime.ledger_file import open_ledger
 from smartsale_emu.runtime.memory_file import MemoryFile
 from smartsale_emu.runtime.port_table import open_port
-from smartsale_emu.runtime.ports import TcpAddress, parse_tcp, split_url
+from smartsale_emu.runtime.ports import tcp_address
 from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
 from smartsale_emu.runtime.trace_file import TraceFile
 from smartsale_emu.security.keys import KeyRing
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         cardholder = _cardholder(args)
         port = open_port(args.port, default_link=state.port)
         if args.host:
-            bank: BankLink = TcpBank(_host_address(args.host))
+            bank: BankLink = TcpBank(tcp_address(args.host, "--host"))
         else:
             bank = _embedded(args, state, keys, stack, watchers, clock, epoch)
         if args.headless:
@@ -90,13 +89,6 @@ def _cardholder(args: argparse.Namespace) -> Cardholder:
         wrong_pins=args.wrong_pins,
         cancels_at=Prompt(args.cancel_at) if args.cancel_at else None,
     )
-
-
-def _host_address(url: str) -> TcpAddress:
-    scheme, rest = split_url(url)
-    if scheme != "tcp":
-        raise PortError(f"--host {url!r}: a bank is reached over tcp:HOST:PORT")
-    return parse_tcp(rest)
 
 
 def _embedded(

@@ -10,23 +10,24 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
-from smartsale_emu.emulator import (
+from smartsale_emu.doors import (
     CallHost,
     Effect,
-    Emulator,
     Event,
     FlushLine,
     LineClosed,
     LineOpened,
     Trace,
     WriteLine,
+    hand_event,
 )
+from smartsale_emu.emulator import Emulator
 from smartsale_emu.errors import PortError, SetupError
-from smartsale_emu.payment.cardholder import Act, Action, Cardholder
+from smartsale_emu.payment.cardholder import Action, Cardholder
 from smartsale_emu.runtime.bank_link import BankLink
 from smartsale_emu.runtime.ports import Port
 from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
-from smartsale_emu.terminal.events import CancelPressed, CardPresented, PinEntered, PoweredOn
+from smartsale_emu.terminal.events import PoweredOn
 from smartsale_emu.terminal.memory import Memory, dump_memory
 from smartsale_emu.units import Millis, later
 
@@ -192,11 +193,7 @@ class Driver:
         self._hand = None
         if action is None:
             return
-        event: Event = CancelPressed()
-        if action.act is Act.PRESENT_CARD and self._cardholder.card is not None:
-            event = CardPresented(self._cardholder.card)
-        elif action.act is Act.TYPE_PIN and action.pin is not None:
-            event = PinEntered(action.pin)
+        event = hand_event(action, self._cardholder.card)
         self._hand = (later(now, action.after), event)
 
     def _arm(self) -> None:

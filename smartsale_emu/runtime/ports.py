@@ -147,6 +147,18 @@ def parse_tcp(text: str) -> TcpAddress:
     return TcpAddress(host, int(parts[3]))
 
 
+def tcp_address(url: str, option: str) -> TcpAddress:
+    """Read a URL that must be ``tcp:``; ``option`` names it in errors.
+
+    Raises:
+        PortError: another scheme, or a wrong address.
+    """
+    scheme, rest = split_url(url)
+    if scheme != "tcp":
+        raise PortError(f"{option} {url!r}: a bank is reached over tcp:HOST:PORT")
+    return parse_tcp(rest)
+
+
 def plain_reason(error: OSError) -> str:
     """Return in a few words why the system refused a port or a file."""
     if error.errno in _REASONS:

@@ -11,10 +11,9 @@ from enum import Enum, auto
 from itertools import count
 from typing import Protocol, assert_never
 
-from smartsale_emu.emulator import (
+from smartsale_emu.doors import (
     CallHost,
     Effect,
-    Emulator,
     Event,
     FlushLine,
     HostBytes,
@@ -22,17 +21,16 @@ from smartsale_emu.emulator import (
     LineOpened,
     Trace,
     WriteLine,
+    hand_event,
 )
+from smartsale_emu.emulator import Emulator
 from smartsale_emu.host.session import BankSession
-from smartsale_emu.payment.cardholder import Act, Action, Cardholder
+from smartsale_emu.payment.cardholder import Action, Cardholder
 from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
 from smartsale_emu.terminal.events import (
     BankAsked,
     BankFailed,
     BankUnreachable,
-    CancelPressed,
-    CardPresented,
-    PinEntered,
     PoweredOn,
 )
 from smartsale_emu.terminal.memory import dump_memory
@@ -264,16 +262,9 @@ class World:
 
         def act() -> None:
             if turn == self._hands:
-                self._do(self.emulator.handle(self._hand_event(action), self.now))
+                self._do(self.emulator.handle(hand_event(action, self.cardholder.card), self.now))
 
         self._later(action.after, act)
-
-    def _hand_event(self, action: Action) -> CardPresented | PinEntered | CancelPressed:
-        if action.act is Act.PRESENT_CARD and self.cardholder.card is not None:
-            return CardPresented(self.cardholder.card)
-        if action.act is Act.TYPE_PIN and action.pin is not None:
-            return PinEntered(action.pin)
-        return CancelPressed()
 
     # --- the bank ----------------------------------------------------------------------------------------
 
