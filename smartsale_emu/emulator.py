@@ -39,7 +39,7 @@ from smartsale_emu.sa.events import (
     Started,
     Transmit,
 )
-from smartsale_emu.sa.fields import display
+from smartsale_emu.sa.fields import Tag, display
 from smartsale_emu.sa.framing import Control
 from smartsale_emu.sa.link import Link
 from smartsale_emu.sa.tlv import Message
@@ -87,7 +87,7 @@ __all__ = [
     "WriteLine",
 ]
 
-WAIT_MESSAGE = Message.of({25: int(OperationCode.WAIT)})
+WAIT_MESSAGE = Message.of({Tag.OPERATION_CODE: int(OperationCode.WAIT)})
 WAIT_TOKEN, FINAL_TOKEN = "wait", "final answer"
 
 
@@ -390,7 +390,7 @@ TUNNEL_MODES = frozenset({str(int(CommandMode.HOST_CONNECTION)), str(int(Command
 
 def _belongs_to_operation(message: Message) -> bool:
     """Tell whether a register's message is a reply within an operation: tunnel or cashier (0.1)."""
-    code = message.text(25)
+    code = message.text(Tag.OPERATION_CODE)
     if code == str(int(OperationCode.USER_COMMAND)):
-        return message.text(65) in TUNNEL_MODES
+        return message.text(Tag.COMMAND_MODE2) in TUNNEL_MODES
     return code == str(int(OperationCode.CASHIER_QUESTION))

@@ -24,6 +24,7 @@ FLOORS = {
     "security": 2,
     "units": 1,
     "errors": 1,
+    "pan": 1,
     "profile_rows": 1,
     "__init__": 1,
 }

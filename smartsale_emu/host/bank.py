@@ -25,6 +25,7 @@ from smartsale_emu.host.ledger import (
     OperationState,
 )
 from smartsale_emu.host.profile import APPROVED, BankProfile
+from smartsale_emu.pan import mask_pan
 from smartsale_emu.payment.authorization import (
     AuthorizationAnswer,
     AuthorizationRequest,
@@ -35,7 +36,6 @@ from smartsale_emu.payment.authorization import (
 from smartsale_emu.payment.card import TestCard
 from smartsale_emu.payment.response_codes import moves_money
 from smartsale_emu.security.keys import KeyRing, KeyUsage
-from smartsale_emu.security.masking import mask_pan
 from smartsale_emu.units import MinorUnits
 
 _AUTHORIZATION_STRIDE = 314_159  # shares no factor with a million: every code once in a million

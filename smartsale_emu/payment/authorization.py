@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from smartsale_emu.pan import mask_pan
 from smartsale_emu.payment.card import EntryMode
-from smartsale_emu.security.masking import Secret, SecretBytes, mask_pan
+from smartsale_emu.security.masking import Secret, SecretBytes
 from smartsale_emu.units import NOTHING, CurrencyCode, MinorUnits
 
 

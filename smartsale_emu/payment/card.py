@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from smartsale_emu.errors import ProfileError
-from smartsale_emu.security.masking import Secret, mask_pan
+from smartsale_emu.pan import mask_pan
+from smartsale_emu.security.masking import Secret
 from smartsale_emu.units import RUB, CurrencyCode, MinorUnits
 
 

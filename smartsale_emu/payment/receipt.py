@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from smartsale_emu.pan import last_four
 from smartsale_emu.payment.card import Card
 from smartsale_emu.units import MinorUnits
 
@@ -23,12 +24,12 @@ class CardFace:
     @classmethod
     def of(cls, card: Card) -> "CardFace":
         """Return the printable face of a card."""
-        return cls("*" * (len(card.pan) - 4) + card.pan[-4:], card.expiry, card.label, card.holder, card.aid)
+        return cls(last_four(card.pan), card.expiry, card.label, card.holder, card.aid)
 
     @classmethod
     def of_masked(cls, masked_pan: str, expiry: str) -> "CardFace":
         """Return the printable face of a card of which only the 6/4 masked number is known."""
-        return cls("*" * (len(masked_pan) - 4) + masked_pan[-4:], expiry)
+        return cls(last_four(masked_pan), expiry)
 
 
 @dataclass(frozen=True, slots=True)

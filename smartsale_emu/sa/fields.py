@@ -11,6 +11,7 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Final
 
+from smartsale_emu.pan import mask_pan
 from smartsale_emu.sa.tlv import ENCODING, Record
 
 
@@ -301,7 +302,7 @@ def _shown(row: Field, value: bytes) -> str:
         case Policy.DATE if _DATE_TIME.fullmatch(text):
             return text
         case Policy.MASK if _MASKED_PAN.fullmatch(text):
-            return _mask(text)
+            return mask_pan(text)
         case _:
             return _length(value)
 
@@ -310,15 +311,9 @@ def _length(value: bytes) -> str:
     return f"‹{len(value)} bytes›"
 
 
-def _mask(pan: str) -> str:
-    """Star everything but the first six and the last four; a short number keeps the last four only."""
-    shown = 6 if len(pan) >= 13 else 0
-    return pan[:shown] + "*" * max(0, len(pan) - shown - 4) + pan[-4:]
-
-
 def _mask_digits(match: re.Match[str]) -> str:
     track = "=***" if match[2] else ""
-    return _mask(re.sub(r"\D", "", match[1])) + track
+    return mask_pan(re.sub(r"\D", "", match[1])) + track
 
 
 def _one_line(text: str) -> str:

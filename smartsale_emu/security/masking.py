@@ -1,24 +1,6 @@
-"""What may be shown of a card number, and a wrapper for what may never be shown.
-
-Source: PCI DSS 4 requirement 3.4.1 (first six and last four digits at most).
-"""
+"""Wrappers for what may never be shown; what may be shown of a card number is said in ``pan.py``."""
 
 from dataclasses import dataclass
-
-
-def mask_pan(pan: str) -> str:
-    """Return the PAN with everything but its first six and last four digits starred.
-
-    Shorter than 13 digits: everything but the last four is starred.
-
-    >>> mask_pan("2200123456789019")
-    '220012******9019'
-    >>> mask_pan("12345678")
-    '****5678'
-    """
-    shown = 6 if len(pan) >= 13 else 0
-    hidden = max(0, len(pan) - shown - 4)
-    return pan[:shown] + "*" * hidden + pan[shown + hidden :]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -8,14 +8,13 @@ from datetime import datetime
 
 from smartsale_emu.payment.receipt import Slip, cashier_slip, client_slip
 from smartsale_emu.sa.codes import OperationCode
+from smartsale_emu.sa.fields import Tag
 from smartsale_emu.sa.receipt_data import ReceiptRecord, ReceiptTag, build_receipt
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.terminal.money import BankVerdict, bank_verdict
 from smartsale_emu.terminal.outcome import ENDINGS, Outcome, OutcomeKind
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.units import CurrencyCode, MinorUnits
-
-RECEIPT_FIELD = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,13 @@ def build_answer(
     wanted = rows.test_fields if is_test else rows.fields
     values = _values(asked, outcome, profile, at)
     if is_test and not rows.test_shows_code and outcome.bank is not None:
-        values.pop(15, None)
-    if rows.receipt and RECEIPT_FIELD in wanted:
-        receipt = _receipt(asked, outcome, profile, at, slip, code=str(values.get(15, "")))
+        values.pop(Tag.RESPONSE_CODE_HOST, None)
+    if rows.receipt and Tag.RECEIPT_DATA in wanted:
+        receipt = _receipt(
+            asked, outcome, profile, at, slip, code=str(values.get(Tag.RESPONSE_CODE_HOST, ""))
+        )
         if receipt:
-            values[RECEIPT_FIELD] = receipt
+            values[Tag.RECEIPT_DATA] = receipt
     return Message.of(
         {number: value for number in sorted(wanted) if (value := values.get(number)) is not None}
     )
@@ -51,22 +52,22 @@ def build_answer(
 def _values(asked: Asked, outcome: Outcome, profile: TerminalProfile, at: datetime) -> dict[int, str]:
     bank, card, unset = outcome.bank, outcome.card, profile.answer.unset_number
     values: dict[int, str | None] = {
-        0: str(asked.amount) if asked.amount is not None else "0",
-        4: asked.currency or "0",
-        6: _stamp(bank.answered_at if bank and bank.answered_at else at),
-        10: card.masked if card else None,
-        11: card.expiry if card else None,
-        13: bank.authorization_code or None if bank else None,
-        14: bank.rrn or None if bank else None,
-        15: _code(outcome, profile),
-        19: _text(asked, outcome, profile),
-        21: _stamp(at),
-        23: unset,
-        25: asked.code,
-        26: asked.ern or unset,
-        27: profile.terminal_id,
-        28: profile.merchant_id if bank else "0",
-        39: str(int(outcome.status)),
+        Tag.AMOUNT: str(asked.amount) if asked.amount is not None else "0",
+        Tag.CURRENCY_CODE: asked.currency or "0",
+        Tag.DATE_TIME_HOST: _stamp(bank.answered_at if bank and bank.answered_at else at),
+        Tag.PAN: card.masked if card else None,
+        Tag.CARD_EXPIRY_DATE: card.expiry if card else None,
+        Tag.AUTHORIZATION_CODE: bank.authorization_code or None if bank else None,
+        Tag.REFERENCE_NUMBER: bank.rrn or None if bank else None,
+        Tag.RESPONSE_CODE_HOST: _code(outcome, profile),
+        Tag.TEXT_RESPONSE: _text(asked, outcome, profile),
+        Tag.TERMINAL_DATE_TIME: _stamp(at),
+        Tag.TRX_ID: unset,
+        Tag.OPERATION_CODE: asked.code,
+        Tag.TERMINAL_TRX_ID: asked.ern or unset,
+        Tag.TERMINAL_ID: profile.terminal_id,
+        Tag.MERCHANT_ID: profile.merchant_id if bank else "0",
+        Tag.STATUS: str(int(outcome.status)),
     }
     return {number: value for number, value in values.items() if value is not None}
 

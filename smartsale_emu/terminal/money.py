@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from smartsale_emu.payment.response_codes import approves, moves_money
+from smartsale_emu.sa.codes import OperationCode, Status
 from smartsale_emu.terminal.events import FinalFate
 from smartsale_emu.terminal.memory import LastOperation, ReversedBy
 from smartsale_emu.terminal.profile import AlreadyReversed, OnEot
@@ -62,9 +63,6 @@ class ReversalRequest(StrEnum):
     REFUSE_AMOUNT = "the amount differs from the last operation's"
     REFUSE_DONE = "it was reversed, there is nothing left to reverse"
     REFUSE_BY_PINPAD = "the pinpad has reversed it by itself (already_reversed = refuse)"
-
-
-VOID_OPERATION = 4
 
 
 def bank_verdict(response_code: str) -> BankVerdict:
@@ -123,9 +121,9 @@ def reversal_request(
     """
     if last is None:
         return ReversalRequest.REFUSE_NONE
-    if last.status != 1:
+    if last.status != Status.DONE:
         return ReversalRequest.REFUSE_STATUS
-    if last.operation == VOID_OPERATION:
+    if last.operation == OperationCode.VOID:
         return ReversalRequest.REFUSE_VOID
     if amount is not None and amount != last.request.amount:
         return ReversalRequest.REFUSE_AMOUNT

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.sa.codes import OperationCode
+from smartsale_emu.sa.fields import Tag
 from smartsale_emu.terminal.money import Undo
 
 
@@ -29,7 +30,7 @@ _ROWS = (
     Operation(
         code=OperationCode.SALE,
         title="ОПЛАТА",
-        needs=(0, 4),
+        needs=(Tag.AMOUNT, Tag.CURRENCY_CODE),
         step=Step.FINANCIAL,
         transaction=Transaction.PURCHASE,
         undo=Undo.BY_REVERSAL,
@@ -44,7 +45,7 @@ _ROWS = (
     Operation(
         code=OperationCode.EMERGENCY_REVERSAL,
         title="АВАРИЙНАЯ ОТМЕНА",
-        optional=(0, 4),
+        optional=(Tag.AMOUNT, Tag.CURRENCY_CODE),
         step=Step.REVERSAL,
         transaction=Transaction.PURCHASE,
         undo=Undo.NEVER,

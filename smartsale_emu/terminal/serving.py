@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from smartsale_emu.payment.authorization import AuthorizationRequest, CardData
 from smartsale_emu.payment.card import Card, EntryMode
-from smartsale_emu.sa.codes import OperationCode
+from smartsale_emu.sa.codes import OperationCode, Status
 from smartsale_emu.terminal.effects import EnterPin, HandsOff, ReadCard, Wait
 from smartsale_emu.terminal.memory import Pending, Stage, answered, keep_request, last_of
 from smartsale_emu.terminal.money import Undo
@@ -163,7 +163,7 @@ def answer_approved(work: Work) -> None:
     """The bank said yes: the approval is on disk before the answer leaves, still as something to undo."""
     if work.undo is Undo.BY_REVERSAL:
         because = "the register has not acknowledged the answer"
-        waiting = answered(work.owed, work.bank_said, status=1, because=because)
+        waiting = answered(work.owed, work.bank_said, status=int(Status.DONE), because=because)
         work.remember(replace(work.memory, pending=waiting).next_slip())
     work.end(OutcomeKind.APPROVED, work.because, bank=work.bank)
 
