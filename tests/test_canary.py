@@ -42,9 +42,8 @@ from smartsale_emu.host.session import BankSession
 from smartsale_emu.payment.card import Account, Card, EntryMode, TestCard, luhn_valid
 from smartsale_emu.payment.cardholder import Cardholder, wrong_pin
 from smartsale_emu.register.session import FinalHabit, Habits
+from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_TERMINAL_PROFILE
 from smartsale_emu.runtime.assembly import (
-    DEFAULT_BANK_PROFILE,
-    DEFAULT_TERMINAL_PROFILE,
     build_emulator,
     load_bank_profile,
     load_terminal_profile,

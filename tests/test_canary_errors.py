@@ -36,8 +36,8 @@ from smartsale_emu.payment.authorization import AuthorizationRequest, CardData, 
 from smartsale_emu.payment.card import EntryMode, parse_card
 from smartsale_emu.payment.cardholder import wrong_pin
 from smartsale_emu.profile_rows import Rows
+from smartsale_emu.runtime import DEFAULT_BANK_PROFILE
 from smartsale_emu.runtime.assembly import (
-    DEFAULT_BANK_PROFILE,
     load_bank_profile,
     load_card,
 )

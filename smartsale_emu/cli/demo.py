@@ -14,11 +14,10 @@ from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.card import TestCard
 from smartsale_emu.payment.cardholder import Cardholder
 from smartsale_emu.register.answers import till_view
-from smartsale_emu.register.requests import link_test_request, reversal_request, sale_request
+from smartsale_emu.register.requests import OPERATIONS, link_test_request, reversal_request, sale_request
 from smartsale_emu.register.session import Habits
+from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_TERMINAL_PROFILE
 from smartsale_emu.runtime.assembly import (
-    DEFAULT_BANK_PROFILE,
-    DEFAULT_TERMINAL_PROFILE,
     build_bank,
     build_emulator,
     load_bank_profile,
@@ -27,7 +26,6 @@ from smartsale_emu.runtime.assembly import (
     load_terminal_profile,
 )
 from smartsale_emu.runtime.resources import read_scenario
-from smartsale_emu.sa.codes import OperationCode
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.scenario.agreement import compare
 from smartsale_emu.scenario.story import StoryStep, parse_story
@@ -38,11 +36,6 @@ from smartsale_emu.units import Millis
 
 STORY = "first-steps"
 SHOWN = frozenset({"state", "decision", "bank", "message"})
-CODES = {
-    "sale": OperationCode.SALE,
-    "test": OperationCode.TEST_CONNECTION,
-    "reversal": OperationCode.EMERGENCY_REVERSAL,
-}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,7 +109,7 @@ def _play(stage: _Stage, step: StoryStep, console: Console, *, frames: bool) -> 
             line = Text(f"{_clock(Millis(moment - started))}  ")
             console.print(line.append_text(told(trace, briefly=True)))
     if till.outcome is not None:
-        view = till_view(till.outcome, operation=CODES[step.operation])
+        view = till_view(till.outcome, operation=OPERATIONS[step.operation])
         console.print(f"\nThe till shows: [bold]{escape(view.message)}[/]")
         for slip in view.slips[:1]:
             console.print(escape(slip.text.rstrip()), style="dim")

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from smartsale_emu import __version__
+from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_TERMINAL_PROFILE
 from smartsale_emu.units import MAX_AMOUNT, CurrencyCode, MinorUnits
 
 DEFAULT_PORT = "tcp:127.0.0.1:0" if sys.platform == "win32" else "pty:"
@@ -81,7 +82,7 @@ def _add_bank(run: argparse.ArgumentParser) -> None:
     bank.add_argument(
         "--bank-profile",
         metavar="NAME",
-        default="generic-ascii",
+        default=DEFAULT_BANK_PROFILE,
         help="by name or file (default: %(default)s)",
     )
 
@@ -94,7 +95,7 @@ def _add_pinpad(run: argparse.ArgumentParser) -> None:
     pinpad.add_argument(
         "--terminal-profile",
         metavar="NAME",
-        default="unipos-2023",
+        default=DEFAULT_TERMINAL_PROFILE,
         help="by name or file (default: %(default)s)",
     )
     pinpad.add_argument(
@@ -195,7 +196,7 @@ def _add_host(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     host.add_argument(
         "--bank-profile",
         metavar="NAME",
-        default="generic-ascii",
+        default=DEFAULT_BANK_PROFILE,
         help="by name or file (default: %(default)s)",
     )
     host.add_argument("--trace", metavar="FILE", type=Path, help="append every exchange as JSON lines")

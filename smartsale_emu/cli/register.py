@@ -5,18 +5,11 @@ import json
 import sys
 
 from smartsale_emu.register.answers import TillView, till_view
-from smartsale_emu.register.requests import link_test_request, reversal_request, sale_request
+from smartsale_emu.register.requests import OPERATIONS, link_test_request, reversal_request, sale_request
 from smartsale_emu.register.session import RegisterEffect, RegisterSession, RegisterTiming, Remarked, Waited
 from smartsale_emu.runtime.register_line import exchange
-from smartsale_emu.sa.codes import OperationCode
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.units import Millis
-
-OPERATIONS = {
-    "sale": OperationCode.SALE,
-    "test": OperationCode.TEST_CONNECTION,
-    "reversal": OperationCode.EMERGENCY_REVERSAL,
-}
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from smartsale_emu.emulator import Effect, Trace
 from smartsale_emu.host.session import Exchange
 from smartsale_emu.payment.cardholder import Cardholder, Prompt
 from smartsale_emu.runtime.assembly import (
+    BankParts,
     build_bank,
     build_emulator,
     load_bank_profile,
@@ -25,7 +26,6 @@ from smartsale_emu.runtime.port_table import open_port
 from smartsale_emu.runtime.ports import tcp_address
 from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
 from smartsale_emu.runtime.trace_file import TraceFile
-from smartsale_emu.security.keys import KeyRing
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.terminal.memory import dump_memory
 from smartsale_emu.units import Millis, calendar
@@ -57,21 +57,18 @@ def run(args: argparse.Namespace) -> int:
         if args.host:
             bank: BankLink = TcpBank(tcp_address(args.host, "--host"))
         else:
-            bank = _embedded(args, state, keys, stack, watchers, clock, epoch)
-        if args.headless:
-            driver = Driver(
-                emulator, port, bank, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers)
-            )
-            asyncio.run(_serve(driver))
-            return 0
-        from smartsale_emu.cli.screen import Screen
+            ledger = stack.enter_context(open_ledger(state.ledger))
+            bank = _embedded(build_bank(bank_profile, ledger, keys), watchers, clock, epoch)
+        screen = None
+        if not args.headless:
+            from smartsale_emu.cli.screen import Screen
 
-        screen = Screen(state.path, cardholder, epoch)
-        watchers.append(screen)
+            screen = Screen(state.path, cardholder, epoch)
+            watchers.append(screen)
         driver = Driver(
             emulator, port, bank, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers)
         )
-        asyncio.run(screen.serve(driver))
+        asyncio.run(screen.serve(driver) if screen else _serve(driver))
     return 0
 
 
@@ -91,17 +88,8 @@ def _cardholder(args: argparse.Namespace) -> Cardholder:
     )
 
 
-def _embedded(
-    args: argparse.Namespace,
-    state: StateDir,
-    keys: KeyRing,
-    stack: ExitStack,
-    watchers: list[Watcher],
-    clock: Clock,
-    epoch: datetime,
-) -> EmbeddedBank:
-    ledger = stack.enter_context(open_ledger(state.ledger))
-    parts = build_bank(load_bank_profile(args.bank_profile), ledger, keys)
+def _embedded(parts: BankParts, watchers: list[Watcher], clock: Clock, epoch: datetime) -> EmbeddedBank:
+    """Return the bank in this process; ``watchers`` may still grow."""
 
     def watch(exchange: Exchange) -> None:
         for watcher in watchers:

@@ -5,6 +5,13 @@ from smartsale_emu.sa.fields import Tag
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.units import MAX_AMOUNT, RUB, CurrencyCode, MinorUnits
 
+OPERATIONS: dict[str, OperationCode] = {
+    "sale": OperationCode.SALE,
+    "test": OperationCode.TEST_CONNECTION,
+    "reversal": OperationCode.EMERGENCY_REVERSAL,
+}
+"""What our register can ask, by the name that the command line and stories use."""
+
 MODEL = "smartsale-emu"
 """Field 89: how our register calls itself; free text."""
 

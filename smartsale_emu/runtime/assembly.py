@@ -25,9 +25,6 @@ from smartsale_emu.security.safe import TerminalSafe
 from smartsale_emu.terminal.memory import Memory, parse_memory
 from smartsale_emu.terminal.profile import TerminalProfile
 
-DEFAULT_TERMINAL_PROFILE = "unipos-2023"
-DEFAULT_BANK_PROFILE = "generic-ascii"
-
 
 def load_terminal_profile(name: str) -> TerminalProfile:
     """Read a terminal profile by name or path. Raises ProfileError."""

@@ -5,10 +5,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from smartsale_emu.errors import ProfileError
+from smartsale_emu.register.requests import OPERATIONS
 from smartsale_emu.register.session import FinalHabit
 from smartsale_emu.units import NOTHING, MinorUnits
-
-OPERATIONS = ("sale", "test", "reversal")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,8 @@ def build_answer(
     if is_test and not rows.test_shows_code and outcome.bank is not None:
         values.pop(Tag.RESPONSE_CODE_HOST, None)
     if rows.receipt and Tag.RECEIPT_DATA in wanted:
-        receipt = _receipt(
-            asked, outcome, profile, at, slip, code=str(values.get(Tag.RESPONSE_CODE_HOST, ""))
-        )
+        code = values.get(Tag.RESPONSE_CODE_HOST, "")
+        receipt = _receipt(asked, outcome, profile, at, slip, code=code)
         if receipt:
             values[Tag.RECEIPT_DATA] = receipt
     return Message.of(

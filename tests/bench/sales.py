@@ -5,9 +5,8 @@ from datetime import datetime
 from smartsale_emu.emulator import Emulator
 from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_TERMINAL_PROFILE
 from smartsale_emu.runtime.assembly import (
-    DEFAULT_BANK_PROFILE,
-    DEFAULT_TERMINAL_PROFILE,
     build_bank,
     build_emulator,
     load_bank_profile,

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from terminal_kit import KEPT
 
 from smartsale_emu.errors import StateError
 from smartsale_emu.terminal.memory import (
     REMARKS_KEPT,
-    KeptRequest,
     LastOperation,
     Memory,
     Pending,
@@ -18,21 +18,6 @@ from smartsale_emu.terminal.memory import (
     parse_memory,
 )
 
-KEPT = KeptRequest(
-    transaction="purchase",
-    terminal_id="00060056",
-    merchant_id="111111111",
-    stan=7,
-    sent_at="2026-11-23T09:30:00",
-    amount=1200,
-    currency="643",
-    masked_pan="220012******9019",
-    sealed_pan="c2VhbGVk",
-    expiry="3012",
-    sequence="01",
-    entry_mode="chip",
-    pin_capable=True,
-)
 FULL = Memory(
     terminal_id="00060056",
     stan=7,

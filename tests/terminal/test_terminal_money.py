@@ -4,9 +4,10 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from terminal_kit import KEPT
 
 from smartsale_emu.terminal.events import FinalFate
-from smartsale_emu.terminal.memory import KeptRequest, LastOperation, ReversedBy
+from smartsale_emu.terminal.memory import LastOperation, ReversedBy
 from smartsale_emu.terminal.money import (
     BankVerdict,
     Fate,
@@ -91,21 +92,7 @@ def test_when_a_reversal_is_owed(asked: bool, declined: bool, acked: bool, undo:
 
 SALE = LastOperation(
     operation=1,
-    request=KeptRequest(
-        transaction="purchase",
-        terminal_id="00060056",
-        merchant_id="111111111",
-        stan=7,
-        sent_at="2026-11-23T09:30:00",
-        amount=1200,
-        currency="643",
-        masked_pan="220012******9019",
-        sealed_pan="",
-        expiry="3012",
-        sequence="01",
-        entry_mode="chip",
-        pin_capable=True,
-    ),
+    request=KEPT,
     status=1,
     rrn="632709000007",
     authorization_code="123456",
