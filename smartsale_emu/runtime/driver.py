@@ -143,6 +143,11 @@ class Driver:
         self._inbox.append(door)
         if self._draining:
             return
+        if (
+            self._done is None or self._done.done()
+        ):  # stopped: an effect may be missing, so nothing follows it
+            self._inbox.clear()
+            return
         self._draining = True
         try:
             while self._inbox:
