@@ -143,10 +143,8 @@ class Driver:
         self._inbox.append(door)
         if self._draining:
             return
-        if (
-            self._done is None or self._done.done()
-        ):  # stopped: an effect may be missing, so nothing follows it
-            self._inbox.clear()
+        if self._done is None or self._done.done():
+            self._inbox.clear()  # stopped: an effect may be missing, so nothing follows it
             return
         self._draining = True
         try:
