@@ -128,9 +128,9 @@ def _piece(unit: Unit, offset: int, assembly: Assembly) -> Explained:
 def _message(kind: str, data: bytes, offset: int, length: int, summary: str) -> Explained:
     records, problems = _readable(data)
     message = Message(records)
-    code = message.text(Tag.OPERATION_CODE)
-    if code is not None and code.isascii() and code.isdigit() and len(code) <= 3:
-        summary += f": {title(int(code)).english}"
+    code = message.number(Tag.OPERATION_CODE)
+    if code is not None:
+        summary += f": {title(code).english}"
     problems += [f"field {tag} stands there more than once; the last one counts" for tag in message.repeated]
     return Explained(
         kind, offset, length, summary, tuple(_field(record) for record in records), tuple(problems)

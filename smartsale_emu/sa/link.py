@@ -74,6 +74,7 @@ class _Outgoing:
 
     token: Hashable
     blocks: list[bytes]
+    eot_before_repeat: bool = False
     index: int = 0
     copies: int = 0
 
@@ -109,16 +110,45 @@ class Link:
 
     # ------------------------------------------------------------------ doors
 
-    def send(self, message: Message, now: Millis, token: Hashable) -> list[LinkEvent]:
+    def send(
+        self,
+        message: Message,
+        now: Millis,
+        token: Hashable,
+        *,
+        block_size: int | None = None,
+        eot_before_repeat: bool = False,
+    ) -> list[LinkEvent]:
         """Send a message, or queue it behind what is under way.
 
+        ``block_size``: this message is cut into blocks of so many bytes on the wire, 32 to 65535, instead of
+        the timing's (data to the bank, PROTOCOL.md, section 1). ``eot_before_repeat``: when its first block
+        stays unanswered, the copy goes out in one write with an EOT in front (section 3, terminal behaviour
+        seen). A copy after a NAK, or of a later block, which an EOT would tear from the first, has none.
+
+        >>> begin = Message.of({0: 20000, 4: "643", 86: "201000"})
+        >>> link = Link(LinkTiming(sends=2))
+        >>> _ = link.send(begin, Millis(0), "session begin", eot_before_repeat=True)
+        >>> [event.data[:4].hex(" ") for event in link.tick(Millis(7000))]
+        ['04 02 17 00']
+
         Raises:
-            ValueError: ``MAX_QUEUE`` messages are waiting already, or a value does not fit its record.
+            ValueError: ``MAX_QUEUE`` messages are waiting already, a value does not fit its record, or
+                it takes blocks and ``block_size`` is out of range.
         """
         if len(self._queue) >= MAX_QUEUE:
             raise ValueError(f"{MAX_QUEUE} messages are queued already")
-        self._queue.append(_Outgoing(token, encode_message(message.encode(), self.timing.block_size)))
+        size = self.timing.block_size if block_size is None else block_size
+        self._queue.append(_Outgoing(token, encode_message(message.encode(), size), eot_before_repeat))
         return self._pump(now)
+
+    def withdraw(self, token: Hashable) -> bool:
+        """Take back a queued message of which not one byte has left; return whether there was one."""
+        for outgoing in self._queue:
+            if outgoing.token == token:
+                self._queue.remove(outgoing)
+                return True
+        return False
 
     def receive(self, data: bytes, now: Millis) -> list[LinkEvent]:
         """Take bytes of the peer. Bytes that come after the inter-byte time join nothing that came before."""
@@ -140,7 +170,8 @@ class Link:
         events = self._expire_incoming(now)
         under_way = self._outgoing
         if under_way and under_way.copies and now >= self._owed[-1]:
-            self._again(under_way, now, f"no ACK in {self.timing.ack_timeout} ms", events)
+            lead = Control.EOT.wire if under_way.eot_before_repeat and under_way.index == 0 else b""
+            self._again(under_way, now, f"no ACK in {self.timing.ack_timeout} ms", events, lead)
         return events + self._pump(now)
 
     def next_deadline(self) -> Millis | None:
@@ -296,18 +327,24 @@ class Link:
             events.append(Started(self._outgoing.token))
         return events
 
-    def _put(self, outgoing: _Outgoing, now: Millis, why: str, events: list[LinkEvent]) -> None:
+    def _put(
+        self, outgoing: _Outgoing, now: Millis, why: str, events: list[LinkEvent], lead: bytes = b""
+    ) -> None:
         outgoing.copies += 1
         self._owed.append(later(now, self.timing.ack_timeout))
         because = f"block {outgoing.index + 1} of {len(outgoing.blocks)}" if outgoing.several else "frame"
         if why:
             because += f", copy {outgoing.copies} of {self.timing.sends}: {why}"
-        events.append(Transmit(outgoing.blocks[outgoing.index], because))
+        if lead:
+            because += ", after an EOT"
+        events.append(Transmit(lead + outgoing.blocks[outgoing.index], because))
 
-    def _again(self, outgoing: _Outgoing, now: Millis, because: str, events: list[LinkEvent]) -> None:
-        """Send the current block once more, or give up after the last send."""
+    def _again(
+        self, outgoing: _Outgoing, now: Millis, because: str, events: list[LinkEvent], lead: bytes = b""
+    ) -> None:
+        """Send the current block once more, ``lead`` in front, or give up after the last send."""
         if outgoing.copies < self.timing.sends:
-            self._put(outgoing, now, because, events)
+            self._put(outgoing, now, because, events, lead)
             return
         self.abandon()
         self._owed.clear()

@@ -133,6 +133,17 @@ class Message:
         value = self.get(tag)
         return None if value is None else value.decode(ENCODING, errors="replace")
 
+    def number(self, tag: int, *, most_digits: int = 3) -> int | None:
+        """Return the field as a number; None if it is anything but 1 to ``most_digits`` digits.
+
+        >>> message = Message.of({25: "063", 39: "1 ", 67: ""})
+        >>> message.number(25), message.number(39), message.number(67), message.number(0)
+        (63, None, None, None)
+        """
+        value = self.get(tag)
+        good = value is not None and value.isdigit() and len(value) <= most_digits
+        return int(value) if value is not None and good else None
+
     @property
     def repeated(self) -> tuple[int, ...]:
         """The field numbers that stand in the message more than once, ascending."""

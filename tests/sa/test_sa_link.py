@@ -1,6 +1,7 @@
 """The link, rule by rule, on virtual time (PROTOCOL.md, sections 0.1 and 3)."""
 
 import pytest
+from frames import VECTORS
 
 from smartsale_emu.sa.events import (
     Admission,
@@ -65,8 +66,14 @@ class Line:
         self.now = now
         return self
 
-    def send(self, message: Message, token: str) -> "Line":
-        self._carry_out(self.link.send(message, Millis(self.now), token))
+    def send(
+        self, message: Message, token: str, *, block_size: int | None = None, eot_before_repeat: bool = False
+    ) -> "Line":
+        self._carry_out(
+            self.link.send(
+                message, Millis(self.now), token, block_size=block_size, eot_before_repeat=eot_before_repeat
+            )
+        )
         return self
 
     def hear(self, data: bytes) -> list[LinkEvent]:
@@ -407,6 +414,76 @@ def test_the_second_ack_of_a_repeated_block_is_not_the_ack_of_the_next(line: Lin
     assert line.take()[0] == [LONG_WIRES[0]] * 2
     line.hear(ACK)
     assert line.take()[0] == [LONG_WIRES[1]]
+
+
+def test_a_message_may_have_a_block_size_of_its_own(line: Line) -> None:
+    line.send(LONG, "to the bank", block_size=500).send(LONG, "usual")
+    own = encode_message(LONG.encode(), 500)
+    assert len(own[0]) == 500
+    assert len(LONG_WIRES[0]) == 512
+    for wire in (*own, *LONG_WIRES):
+        assert line.take()[0] == [wire]
+        line.hear(ACK)
+
+
+@pytest.mark.parametrize("size", [0, 31])
+def test_a_block_size_out_of_range_is_our_own_mistake(line: Line, size: int) -> None:
+    with pytest.raises(ValueError, match="outside 32 to 65535"):
+        line.send(LONG, "long", block_size=size)
+    assert line.link.idle
+
+
+# ---------------------------------------------------------------------- EOT before a repeat, taking back
+
+
+def test_an_unanswered_session_begin_is_repeated_after_an_eot_in_one_write(line: Line) -> None:
+    (recorded,) = [vector for vector in VECTORS if vector.name == "vending-session-begin"]
+    wire = bytes.fromhex(recorded.frame)
+    line.send(Message.of(dict(recorded.fields)), "begin", eot_before_repeat=True)
+    assert line.at(6999).take()[0] == [wire]
+    assert line.at(7000).take()[0] == [EOT + wire]
+    assert line.at(14_000).take()[0] == [EOT + wire]
+    assert line.at(21_000).take() == ([EOT], [GaveUp("begin", "3 sends: no ACK in 7000 ms")])
+
+
+def test_a_naked_message_is_repeated_without_the_eot(line: Line) -> None:
+    line.send(WAIT, "begin", eot_before_repeat=True).hear(NAK)
+    assert line.take()[0] == [WAIT_WIRE, WAIT_WIRE]
+
+
+def test_only_the_first_block_is_repeated_after_an_eot(line: Line) -> None:
+    line.send(LONG, "long", eot_before_repeat=True).at(7000).hear(ACK + ACK)
+    assert line.take()[0] == [LONG_WIRES[0], EOT + LONG_WIRES[0], LONG_WIRES[1]]
+    assert line.at(14_000).take()[0] == [LONG_WIRES[1]]
+
+
+def test_the_next_message_is_repeated_as_it_says_itself(line: Line) -> None:
+    line.send(WAIT, "begin", eot_before_repeat=True).send(FINAL, "final").hear(ACK)
+    assert line.at(7000).take()[0] == [WAIT_WIRE, FINAL_WIRE, FINAL_WIRE]
+
+
+def test_a_copy_after_an_eot_owes_one_ack(line: Line) -> None:
+    line.send(WAIT, "begin", eot_before_repeat=True).at(7000).send(FINAL, "final").hear(ACK)
+    assert line.take()[0] == [WAIT_WIRE, EOT + WAIT_WIRE]
+    line.hear(ACK)
+    assert line.take()[0] == [FINAL_WIRE]
+
+
+def test_a_queued_message_can_be_taken_back_before_its_first_byte_leaves(line: Line) -> None:
+    line.send(WAIT, "wait").send(FINAL, "final").send(REQUEST, "behind")
+    assert line.link.withdraw("final")
+    assert not line.link.withdraw("final")
+    line.hear(ACK)
+    assert line.take()[0] == [WAIT_WIRE, REQUEST_WIRE]
+
+
+@pytest.mark.parametrize("token", ["under way", "delivered", "never sent"])
+def test_what_has_left_cannot_be_taken_back(line: Line, token: str) -> None:
+    line.send(WAIT, "delivered").hear(ACK)
+    line.send(LONG, "under way")
+    assert not line.link.withdraw(token)
+    line.hear(ACK)
+    assert line.take()[0] == [WAIT_WIRE, *LONG_WIRES[:2]]
 
 
 def test_crossing_messages_are_both_served(line: Line) -> None:
