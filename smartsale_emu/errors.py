@@ -3,12 +3,13 @@
 SmartSaleError
  ├── SetupError               what the user gave cannot work; the text is one clear line (exit status 2)
  │    ├── PortError           a port is wrong, busy, or has gone
- │    ├── ProfileError        a terminal or bank profile, card or key file is wrong; names file and key
+ │    ├── ProfileError        a profile, receipt layout, card or story is wrong; names file and key
  │    ├── KeySlotError        a key slot is missing, or its check value does not match
  │    └── StateError          a state directory is in use, or its content cannot be read
  └── WireError                bytes of a peer that mean nothing; always caught and turned into data
       ├── TlvError            TLV records do not fill their frame
-      └── DialectError        an ISO 8583 message cannot be read or built
+      ├── DialectError        an ISO 8583 message cannot be read or built
+      └── ChannelError        the secure channel to the bank cannot be made or has broken
 
 No text of an exception holds a PAN, a track, a PIN, a PIN block or a key.
 """
@@ -27,7 +28,7 @@ class PortError(SetupError):
 
 
 class ProfileError(SetupError):
-    """A profile or card file is wrong; the text names the file and the key."""
+    """A profile, receipt layout, card file or story is wrong; the text names the file and the key."""
 
 
 class KeySlotError(SetupError):
@@ -48,3 +49,7 @@ class TlvError(WireError):
 
 class DialectError(WireError):
     """An ISO 8583 message cannot be read or built. Never carries field values."""
+
+
+class ChannelError(WireError):
+    """The secure channel to the bank cannot be made, or it has broken: one clear line, no bytes in it."""

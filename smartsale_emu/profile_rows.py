@@ -5,6 +5,7 @@ files of such rows, so that what nobody documented is data, and says so.
 """
 
 import tomllib
+from collections.abc import Callable
 from enum import StrEnum
 
 from smartsale_emu.errors import ProfileError
@@ -16,6 +17,27 @@ class Mark(StrEnum):
     DOCUMENTED = "documented"
     OBSERVED = "observed"
     ASSUMED = "assumed"
+
+
+_MOST_BASES = 8
+
+
+def _toml(text: str, origin: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{origin}: {error}") from None
+
+
+def _merged(documents: list[dict[str, object]]) -> dict[str, object]:
+    """Return one document of several; the rows of an earlier one stand before those of a later one."""
+    merged: dict[str, object] = {}
+    for document in reversed(documents):
+        for key, value in document.items():
+            former = merged.get(key)
+            rows = isinstance(value, dict) and isinstance(former, dict)
+            merged[key] = {**former, **value} if rows else value  # type: ignore[dict-item]
+    return merged
 
 
 class Rows:
@@ -38,16 +60,29 @@ class Rows:
                 self._tables[name] = {key: self._row(name, key, row) for key, row in table.items()}
 
     @classmethod
-    def parse(cls, text: str, *, origin: str) -> "Rows":
+    def parse(cls, text: str, *, origin: str, base: Callable[[str], tuple[str, str]] | None = None) -> "Rows":
         """Read the TOML text of a profile; ``origin`` names the file in errors.
 
+        A profile that says ``extends = "NAME"`` has the rows of that one (``base`` gives its text and
+        origin), except those that it writes itself.
+
         Raises:
-            ProfileError: broken TOML (with its line), or a row without value, mark and source.
+            ProfileError: broken TOML (with its line), a row without value, mark and source, or profiles
+                that extend each other in a circle.
         """
-        try:
-            return cls(tomllib.loads(text), origin)
-        except tomllib.TOMLDecodeError as error:
-            raise ProfileError(f"{origin}: {error}") from None
+        documents: list[dict[str, object]] = []
+        first_origin = origin
+        while True:
+            document = _toml(text, origin)
+            documents.append(document)
+            name = document.pop("extends", None)
+            if name is None:
+                return cls(_merged(documents), first_origin)
+            if not isinstance(name, str) or base is None:
+                raise ProfileError(f"{origin}: extends: must be the name of another profile")
+            if len(documents) > _MOST_BASES:
+                raise ProfileError(f"{first_origin}: extends: profiles extend each other in a circle")
+            text, origin = base(name)
 
     def _row(self, table: str, key: str, row: object) -> object:
         if not isinstance(row, dict) or not {"value", "mark", "source"} <= row.keys():
@@ -87,6 +122,16 @@ class Rows:
         if not isinstance(value, str):
             raise self.error(table, key, "must be a text")
         return value
+
+    def template(self, table: str, key: str, **values: object) -> str:
+        """Return a row that must be a text with no other ``{placeholders}`` than these."""
+        text = self.text(table, key)
+        try:
+            text.format(**values)
+        except (ValueError, LookupError, AttributeError):
+            names = ", ".join(f"{{{name}}}" for name in values)
+            raise self.error(table, key, f"holds braces other than {names}") from None
+        return text
 
     def number(self, table: str, key: str, *, least: int = 0, most: int = 999_999_999) -> int:
         """Return a row that must be a whole number from ``least`` to ``most``."""

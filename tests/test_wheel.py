@@ -84,8 +84,12 @@ def names_in(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
+def left_by_a_tool(file: Path) -> bool:
+    return any(part == "__pycache__" or part.startswith(".") for part in file.relative_to(PACKAGE).parts)
+
+
 def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
-    files = [file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    files = [file for file in PACKAGE.rglob("*") if file.is_file() and not left_by_a_tool(file)]
     missing = {file.relative_to(CHECKOUT).as_posix() for file in files} - names_in(wheel)
     assert missing == set()
 
@@ -104,7 +108,7 @@ def test_the_wheel_holds_keys_scenarios_and_notes(wheel: Path) -> None:
 def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
     names = names_in(wheel)
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"smartsale_emu"}
-    assert not any("__pycache__" in name for name in names)
+    assert not any(part == "__pycache__" or part[0] == "." for name in names for part in name.split("/"))
 
 
 def test_the_installed_wheel_finds_its_own_keys_cards_profiles_and_scenarios(elsewhere: Path) -> None:
@@ -113,6 +117,7 @@ def test_the_installed_wheel_finds_its_own_keys_cards_profiles_and_scenarios(els
         "print(smartsale_emu.__file__)\n"
         "print(sorted(r.read_key_files()), sorted(r.read_card_files()))\n"
         "r.read_terminal_profile('unipos-2023'); r.read_bank_profile('generic-ascii')\n"
+        "r.read_receipt_layout('standard')\n"
         "r.read_scenario('first-steps')\n"
     )
     python = programs(elsewhere) / "python"

@@ -9,20 +9,21 @@ from rich.markup import escape
 from rich.text import Text
 
 from smartsale_emu.cli.told import told
-from smartsale_emu.emulator import Emulator
+from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.card import TestCard
 from smartsale_emu.payment.cardholder import Cardholder
 from smartsale_emu.register.answers import till_view
 from smartsale_emu.register.requests import OPERATIONS, link_test_request, reversal_request, sale_request
 from smartsale_emu.register.session import Habits
-from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_TERMINAL_PROFILE
+from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_RECEIPT_LAYOUT, DEFAULT_TERMINAL_PROFILE
 from smartsale_emu.runtime.assembly import (
     build_bank,
     build_emulator,
     load_bank_profile,
     load_cards,
     load_keys,
+    load_layout,
     load_terminal_profile,
 )
 from smartsale_emu.runtime.resources import read_scenario
@@ -49,7 +50,12 @@ def run(args: argparse.Namespace) -> int:
         console.rule(f"{number}. {step.operation}", align="left")
         console.print(f"[italic]{escape(step.tell)}[/]\n")
         _play(stage, step, console, frames=args.frames)
-    agreement = compare(stage.ledger.operations(), stage.world.emulator.memory, terminal_id=stage.terminal_id)
+    agreement = compare(
+        stage.ledger.operations(),
+        stage.ledger.closed_batches(),
+        stage.world.emulator.memory,
+        terminal_id=stage.terminal_id,
+    )
     console.rule(align="left")
     for sentence in (*agreement.disagreements, *agreement.notes):
         console.print(escape(sentence))
@@ -74,7 +80,7 @@ class _Stage:
             load_terminal_profile(DEFAULT_TERMINAL_PROFILE),
             load_bank_profile(DEFAULT_BANK_PROFILE),
         )
-        ledger = MemoryLedger()
+        layout, ledger = load_layout(DEFAULT_RECEIPT_LAYOUT), MemoryLedger()
         bank = build_bank(bank_profile, ledger, keys)
 
         def boot(saved: str | None) -> Emulator:
@@ -82,6 +88,7 @@ class _Stage:
                 profile,
                 bank_profile,
                 keys,
+                layout=layout,
                 memory_text=saved,
                 memory_origin="memory",
                 epoch=epoch,

@@ -8,18 +8,21 @@ from datetime import datetime
 from smartsale_emu.cli.signals import on_stop_signal
 from smartsale_emu.host.session import Exchange
 from smartsale_emu.host.shown import shown_answer, shown_request
+from smartsale_emu.payment.receipt import format_amount
 from smartsale_emu.runtime.assembly import build_bank, load_bank_profile, load_keys
 from smartsale_emu.runtime.host_server import HostServer
 from smartsale_emu.runtime.ledger_file import open_ledger
-from smartsale_emu.runtime.ports import tcp_address
+from smartsale_emu.runtime.ports import bank_address
 from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
+from smartsale_emu.runtime.tls import server_tls
 from smartsale_emu.runtime.trace_file import TraceFile
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until stopped; status 0 then."""
     with ExitStack() as stack:
-        address = tcp_address(args.listen, "--listen")
+        address = bank_address(args.listen, "--listen")
+        tls = server_tls(address, cert=args.tls_cert, key=args.tls_key, ca=args.tls_ca)
         state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir("bank"))
         trace = stack.enter_context(TraceFile(args.trace)) if args.trace else None
         ledger = stack.enter_context(open_ledger(state.ledger))
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             if not args.headless:
                 print(_line(exchange), flush=True)
 
-        server = HostServer(address, parts.connect, watch=watch)
+        server = HostServer(address, parts.connect, watch=watch, tls=tls)
         asyncio.run(_serve(server, headless=args.headless, state=str(state.path)))
     return 0
 
@@ -65,6 +68,6 @@ def _line(exchange: Exchange) -> str:
         return f"{stamp}  a message that could not be read: {exchange.because}"
     request, answer = exchange.request, exchange.answer
     card = request.card.masked if request.card else "-"
-    amount = f"{request.amount / 100:.2f}" if request.amount else "-"
+    amount = format_amount(request.amount) if request.amount else "-"
     head = f"{stamp}  {request.step:<9} STAN {request.stan:06d} {card:<19} {amount:>12}"
     return f"{head} -> {answer.response_code}  {exchange.because}"

@@ -2,26 +2,35 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smartsale_emu.errors import StateError
-from smartsale_emu.host.ledger import Operation
+from smartsale_emu.host.ledger import ClosedBatch, Operation
 from smartsale_emu.payment.receipt import format_amount
 from smartsale_emu.runtime.ledger_file import read_ledger
 from smartsale_emu.runtime.memory_file import MemoryFile
 from smartsale_emu.runtime.state_dir import LEDGER_NAME, MEMORY_NAME
 from smartsale_emu.scenario.agreement import Agreement, compare
-from smartsale_emu.terminal.memory import KeptRequest, Memory, parse_memory
-from smartsale_emu.units import MinorUnits
+from smartsale_emu.terminal.journal import Entry
+from smartsale_emu.terminal.kept import KeptRequest
+from smartsale_emu.terminal.memory import Memory, parse_memory
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+WIDTH = 100
+"""Columns that the table needs; a narrower window wraps it."""
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare; status 0 when they agree, 1 when not."""
     memory = _memory(args.state)
-    operations = _operations(args.bank_state or args.state, needed=memory.stan > 0)
-    agreement = compare(operations, memory, terminal_id=memory.terminal_id)
+    operations, closed = _bank(args.bank_state or args.state, needed=memory.stan > 0)
+    agreement = compare(operations, closed, memory, terminal_id=memory.terminal_id)
     if args.json:
         print(json.dumps(_document(agreement, operations, memory), ensure_ascii=False, indent=1))
     else:
@@ -37,7 +46,7 @@ def _memory(directory: Path) -> Memory:
     return Memory() if text is None else parse_memory(text, origin=str(path))
 
 
-def _operations(directory: Path, *, needed: bool) -> Sequence[Operation]:
+def _bank(directory: Path, *, needed: bool) -> tuple[Sequence[Operation], Sequence[ClosedBatch]]:
     if not directory.is_dir():
         raise StateError(f"state directory {directory}: no such directory")
     path = directory / LEDGER_NAME
@@ -46,9 +55,9 @@ def _operations(directory: Path, *, needed: bool) -> Sequence[Operation]:
             raise StateError(
                 f"{path}: no such ledger; the directory of a bank of its own is --bank-state DIR"
             )
-        return ()
+        return (), ()
     with read_ledger(path) as ledger:
-        return ledger.operations()
+        return ledger.operations(), ledger.closed_batches()
 
 
 def _document(agreement: Agreement, operations: Sequence[Operation], memory: Memory) -> dict[str, object]:
@@ -59,12 +68,28 @@ def _document(agreement: Agreement, operations: Sequence[Operation], memory: Mem
         "bank": {"operations": [_bank_row(operation) for operation in operations]},
         "pinpad": {
             "terminal_id": memory.terminal_id,
-            "kept_count": memory.kept_count,
-            "kept_amount": memory.kept_amount,
+            "day": memory.day,
+            "totals": asdict(memory.journal.totals()),
+            "journal": [_entry_row(entry) for entry in memory.journal.entries.values()],
+            "settlement_owed": memory.settling or None,
             "last_operation": _public(asdict(memory.last)) if memory.last else None,
             "pending_reversal": _public(asdict(memory.pending)) if memory.pending else None,
             "remarks": [asdict(remark) for remark in memory.remarks],
         },
+    }
+
+
+def _entry_row(entry: Entry) -> dict[str, object]:
+    return {
+        "slip": entry.number,
+        "operation": str(entry.operation),
+        "state": str(entry.state),
+        "amount": entry.amount,
+        "stan": entry.request.stan if entry.request else None,
+        "card": entry.request.masked_pan if entry.request else None,
+        "rrn": entry.rrn,
+        "authorization_code": entry.authorization_code,
+        "follows": entry.follows or None,
     }
 
 
@@ -84,6 +109,8 @@ def _bank_row(operation: Operation) -> dict[str, object]:
         "stan": key.stan,
         "sent_at": key.sent_at.isoformat(),
         "transaction": str(operation.transaction),
+        "batch": operation.batch,
+        "original_stan": operation.original.stan if operation.original else None,
         "amount": operation.amount,
         "currency": operation.currency,
         "card": operation.card_masked,
@@ -99,23 +126,32 @@ def _bank_row(operation: Operation) -> dict[str, object]:
 
 
 def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory) -> None:
-    from rich.box import SIMPLE
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    table = Table(
-        title=f"The bank ({len(operations)})",
-        title_justify="left",
-        box=SIMPLE,
-        padding=0,
-    )
-    for name in ("STAN", "sent", "card", "amount", "state", "code", "RRN", "undone"):
-        table.add_column(name, justify="right" if name in ("amount", "undone") else "left", no_wrap=True)
+    console.width = max(console.width, WIDTH)
+    console.print(_bank_table(operations))
+    for sentence in _about_pinpad(memory):
+        console.print(sentence)
+    for sentence in (*agreement.disagreements, *agreement.notes):
+        console.print(f"- {sentence}")
+    console.print("They agree." if agreement.agree else "They do NOT agree.")
+
+
+def _bank_table(operations: Sequence[Operation]) -> "Table":
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(title=f"The bank ({len(operations)})", title_justify="left", box=SIMPLE, padding=0)
+    for name in ("day", "STAN", "sent", "what", "card", "amount", "state", "code", "RRN", "undone"):
+        right = name in ("day", "amount", "undone")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
     for row in operations:
         table.add_row(
+            str(row.batch or "-"),
             f"{row.key.stan:06d}",
             f"{row.key.sent_at:%d.%m %H:%M}",
+            str(row.transaction),
             row.card_masked,
             format_amount(row.amount),
             str(row.state),
@@ -123,22 +159,17 @@ def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory
             row.rrn,
             str(row.reversal_count or "-"),
         )
-    console.print(table)
-    kept = format_amount(MinorUnits(memory.kept_amount))
-    console.print(f"The pinpad keeps (approved, not reversed): {memory.kept_count} for {kept}")
-    console.print(
-        f"Last operation: {_told(memory.last.request, memory.last.reversed_by) if memory.last else 'none'}"
-    )
-    console.print(
-        f"Pending: {_told(memory.pending.request, '')}: {memory.pending.because}"
-        if memory.pending
-        else "Pending: none"
-    )
-    for sentence in (*agreement.disagreements, *agreement.notes):
-        console.print(f"- {sentence}")
-    console.print("They agree." if agreement.agree else "They do NOT agree.")
+    return table
+
+
+def _about_pinpad(memory: Memory) -> Iterator[str]:
+    last, pending = memory.last, memory.pending
+    kept, net = len(list(memory.journal.kept())), format_amount(memory.journal.totals().net)
+    yield f"The pinpad keeps (approved, not reversed): {kept} in day {memory.day}, net {net}"
+    yield f"Last operation: {_told(last.request, last.reversed_by) if last else 'none'}"
+    yield f"Pending: {_told(pending.request, '')}: {pending.because}" if pending else "Pending: none"
 
 
 def _told(kept: KeptRequest, reversed_by: str) -> str:
     undone = f", reversed by the {reversed_by}" if reversed_by else ""
-    return f"STAN {kept.stan:06d}, {format_amount(MinorUnits(kept.amount))}, {kept.masked_pan}{undone}"
+    return f"STAN {kept.stan:06d}, {format_amount(kept.amount)}, {kept.masked_pan}{undone}"

@@ -2,15 +2,14 @@
 
 import argparse
 import sys
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from smartsale_emu import __version__
-from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_TERMINAL_PROFILE
-from smartsale_emu.units import MAX_AMOUNT, CurrencyCode, MinorUnits
+from smartsale_emu.cli.option_types import number, seconds
+from smartsale_emu.cli.register_options import add_register
+from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_RECEIPT_LAYOUT, DEFAULT_TERMINAL_PROFILE
 
 DEFAULT_PORT = "tcp:127.0.0.1:0" if sys.platform == "win32" else "pty:"
-PORT_HELP = "where the pinpad is: a device (/dev/pts/5, COM9), serial:DEVICE[?baud=115200] or tcp:HOST:PORT"
 
 DESCRIPTION = """\
 A bank pinpad in software. It speaks the SA protocol to a cash register, on a virtual or real serial port or
@@ -29,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"smartsale-emu {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
-    _add_register(commands)
+    add_register(commands)
     _add_demo(commands)
     _add_decode(commands)
     _add_host(commands)
@@ -59,10 +58,10 @@ def _add_customer(run: argparse.ArgumentParser) -> None:
     people.add_argument("--card", metavar="NAME", help="a test card that presents itself when asked for")
     people.add_argument("--pin", metavar="DIGITS", type=_pin, help="the PIN that is typed when asked for")
     people.add_argument(
-        "--card-delay", metavar="S", type=_seconds, default=500, help="before the card (default: 0.5)"
+        "--card-delay", metavar="S", type=seconds, default=500, help="before the card (default: 0.5)"
     )
     people.add_argument(
-        "--pin-delay", metavar="S", type=_seconds, default=1500, help="before the PIN (default: 1.5)"
+        "--pin-delay", metavar="S", type=seconds, default=1500, help="before the PIN (default: 1.5)"
     )
     people.add_argument(
         "--wrong-pins",
@@ -77,7 +76,30 @@ def _add_customer(run: argparse.ArgumentParser) -> None:
 def _add_bank(run: argparse.ArgumentParser) -> None:
     bank = run.add_argument_group("the bank")
     bank.add_argument(
-        "--host", metavar="URL", help="tcp:HOST:PORT of a bank (default: the mock bank in this process)"
+        "--host",
+        metavar="URL",
+        action="append",
+        help="tcp:HOST:PORT or tls:HOST:PORT of a bank; a second one is its backup "
+        "(default: the mock bank in this process)",
+    )
+    bank.add_argument(
+        "--ca",
+        metavar="FILE",
+        type=Path,
+        help="PEM; who signed the bank's certificate (default: the system's)",
+    )
+    bank.add_argument("--client-cert", metavar="FILE", type=Path, help="PEM; the pinpad's own certificate")
+    bank.add_argument(
+        "--client-key", metavar="FILE", type=Path, help="PEM; its private key (default: in --client-cert)"
+    )
+    bank.add_argument(
+        "--keep-connection", action="store_true", help="one connection for all calls (default: one for each)"
+    )
+    bank.add_argument(
+        "--scheme",
+        choices=["kph", "pkh"],
+        default="kph",
+        help="who calls the bank: the pinpad (kph) or the register for it (pkh) (default: %(default)s)",
     )
     bank.add_argument(
         "--bank-profile",
@@ -99,6 +121,12 @@ def _add_pinpad(run: argparse.ArgumentParser) -> None:
         help="by name or file (default: %(default)s)",
     )
     pinpad.add_argument(
+        "--receipts",
+        metavar="NAME",
+        default=DEFAULT_RECEIPT_LAYOUT,
+        help="layout of the slips, by name or file (default: %(default)s)",
+    )
+    pinpad.add_argument(
         "--trace", metavar="FILE", type=Path, help="append everything that happens as JSON lines"
     )
     pinpad.add_argument(
@@ -111,54 +139,6 @@ def _add_pinpad(run: argparse.ArgumentParser) -> None:
     pinpad.add_argument(
         "--headless", action="store_true", help="no screen; first line READY port=…; ends at SIGTERM"
     )
-
-
-def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    register = commands.add_parser(
-        "register",
-        help="a small cash register, to try a pinpad",
-        description="Send one request; print the answer and its receipt. Status 0 only for 39 = 1.",
-    )
-    operations = register.add_subparsers(dest="operation", metavar="OPERATION", required=True)
-    sale = operations.add_parser("sale", help="operation 1: pay", description="Operation 1: a sale.")
-    sale.add_argument("amount", type=_amount, metavar="AMOUNT", help="in roubles, e.g. 12.00")
-    test = operations.add_parser(
-        "test", help="operation 26: link test", description="Operation 26: is the bank there?"
-    )
-    reversal = operations.add_parser(
-        "reversal",
-        help="operation 53: emergency reversal",
-        description="Operation 53: undo the last operation.",
-    )
-    reversal.add_argument(
-        "amount", type=_amount, nargs="?", metavar="AMOUNT", help="of the operation to undo, if known"
-    )
-    for operation in (sale, test, reversal):
-        _add_exchange(operation)
-    for operation in (sale, reversal):
-        operation.add_argument(
-            "--currency", type=_currency, default="643", metavar="CODE", help="field 4 (default: 643)"
-        )
-    sale.add_argument("--ern", type=_ern, metavar="N", help="field 26, 0 to 999999 (default: not sent)")
-
-
-def _add_exchange(operation: argparse.ArgumentParser) -> None:
-    operation.add_argument("--port", required=True, metavar="PORT", help=PORT_HELP)
-    operation.add_argument(
-        "--terminal-id",
-        type=_terminal_id,
-        default="",
-        metavar="ID",
-        help="field 27 (default: any)",
-    )
-    operation.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=180_000,
-        metavar="S",
-        help="for the whole operation (default: 180)",
-    )
-    operation.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
 def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -187,10 +167,21 @@ def _add_host(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     host = commands.add_parser(
         "host",
         help="the mock bank as a server",
-        description="The mock bank: ISO 8583 over TCP with a two-byte length; accounts of the test cards.",
+        description="The mock bank: ISO 8583 over TCP or TLS with a two-byte length; accounts of the test "
+        "cards.",
     )
     host.add_argument(
-        "--listen", default="tcp:127.0.0.1:0", metavar="URL", help="tcp:HOST:PORT (default: %(default)s)"
+        "--listen",
+        default="tcp:127.0.0.1:0",
+        metavar="URL",
+        help="tcp:HOST:PORT or tls:HOST:PORT, 0 for any (default: %(default)s)",
+    )
+    host.add_argument("--tls-cert", metavar="FILE", type=Path, help="PEM; its certificate, for tls:")
+    host.add_argument(
+        "--tls-key", metavar="FILE", type=Path, help="PEM; the private key (default: in --tls-cert)"
+    )
+    host.add_argument(
+        "--tls-ca", metavar="FILE", type=Path, help="PEM; clients must show a certificate that it signed"
     )
     host.add_argument("--state", metavar="DIR", type=Path, help="its ledger (default: one kept per user)")
     host.add_argument(
@@ -220,38 +211,10 @@ def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     ledger.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
-def _amount(text: str) -> MinorUnits:
-    try:
-        kopecks = Decimal(text.replace(",", ".")) * 100
-    except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an amount such as 12.00") from None
-    if not kopecks.is_finite() or kopecks != int(kopecks) or not 0 < kopecks <= MAX_AMOUNT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an amount from 0.01 to 9999999999.99")
-    return MinorUnits(int(kopecks))
-
-
 def _pin(text: str) -> str:
     if not (text.isascii() and text.isdigit() and 4 <= len(text) <= 12):
         raise argparse.ArgumentTypeError("a PIN has 4 to 12 digits")
     return text
-
-
-def _currency(text: str) -> CurrencyCode:
-    if not (text.isascii() and text.isdigit() and len(text) == 3):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a numeric currency code such as 643")
-    return CurrencyCode(text)
-
-
-def _terminal_id(text: str) -> str:
-    if not (text.isascii() and text.isprintable() and len(text) <= 8):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a terminal id of up to 8 characters")
-    return text
-
-
-def _ern(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 999999")
-    return int(text)
 
 
 def _count(text: str) -> int:
@@ -260,23 +223,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> int:
-    """Seconds on the command line, milliseconds inside."""
-    number = _number(text)
-    if not 0 <= number <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 3600")
-    return int(number * 1000)
-
-
 def _speed(text: str) -> float:
-    number = _number(text)
-    if not 0.01 <= number <= 1000:
+    factor = number(text)
+    if not 0.01 <= factor <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a speed from 0.01 to 1000")
-    return number
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    return factor

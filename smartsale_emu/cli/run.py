@@ -4,9 +4,11 @@ import argparse
 import asyncio
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from smartsale_emu.cli.bank_way import LocalBank, way_to_bank
 from smartsale_emu.cli.signals import on_stop_signal
-from smartsale_emu.emulator import Effect, Trace
+from smartsale_emu.emulator.doors import Effect, Trace
 from smartsale_emu.host.session import Exchange
 from smartsale_emu.payment.cardholder import Cardholder, Prompt
 from smartsale_emu.runtime.assembly import (
@@ -16,60 +18,70 @@ from smartsale_emu.runtime.assembly import (
     load_bank_profile,
     load_card,
     load_keys,
+    load_layout,
     load_terminal_profile,
 )
-from smartsale_emu.runtime.bank_link import BankLink, EmbeddedBank, TcpBank
+from smartsale_emu.runtime.bank_link import EmbeddedBank
 from smartsale_emu.runtime.driver import Clock, Driver, Watcher
 from smartsale_emu.runtime.ledger_file import open_ledger
 from smartsale_emu.runtime.memory_file import MemoryFile
 from smartsale_emu.runtime.port_table import open_port
-from smartsale_emu.runtime.ports import tcp_address
 from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
 from smartsale_emu.runtime.trace_file import TraceFile
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.terminal.memory import dump_memory
 from smartsale_emu.units import Millis, calendar
 
+if TYPE_CHECKING:
+    from smartsale_emu.cli.screen import Screen
+
 
 def run(args: argparse.Namespace) -> int:
     """Run the pinpad until it is stopped; status 0 then."""
     with ExitStack() as stack:
-        clock, epoch = Clock(args.speed), datetime.now()
-        state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir())
-        watchers: list[Watcher] = []
-        if args.trace:
-            watchers.append(FileTrace(stack.enter_context(TraceFile(args.trace)), epoch))
-        keys = load_keys()
-        memory = MemoryFile(state.memory)
-        bank_profile = load_bank_profile(args.bank_profile)
+        asyncio.run(_run(args, stack))
+    return 0
+
+
+async def _run(args: argparse.Namespace, stack: ExitStack) -> None:
+    clock, epoch = Clock(args.speed), datetime.now()
+    state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir())
+    watchers: list[Watcher] = []
+    if args.trace:
+        watchers.append(FileTrace(stack.enter_context(TraceFile(args.trace)), epoch))
+    keys, profile = load_keys(), load_terminal_profile(args.terminal_profile)
+    bank_profile, layout = load_bank_profile(args.bank_profile), load_layout(args.receipts)
+    memory, cardholder = stack.enter_context(MemoryFile(state.memory)), _cardholder(args)
+    port, local = open_port(args.port, default_link=state.port), None
+    if not args.host:
+        ledger = stack.enter_context(open_ledger(state.ledger))
+        local = _local_bank(build_bank(bank_profile, ledger, keys), watchers, clock, epoch)
+    async with way_to_bank(args, profile, local) as way:
         emulator = build_emulator(
-            load_terminal_profile(args.terminal_profile),
+            profile,
             bank_profile,
             keys,
+            layout=layout,
             memory_text=memory.load(),
             memory_origin=state.memory,
             epoch=epoch,
             traced=bool(args.trace) or not args.headless,
+            tunnel=way.tunnel,
         )
         memory.save(dump_memory(emulator.memory))  # a disk that takes nothing is told before READY
-        cardholder = _cardholder(args)
-        port = open_port(args.port, default_link=state.port)
-        if args.host:
-            bank: BankLink = TcpBank(tcp_address(args.host, "--host"))
-        else:
-            ledger = stack.enter_context(open_ledger(state.ledger))
-            bank = _embedded(build_bank(bank_profile, ledger, keys), watchers, clock, epoch)
-        screen = None
-        if not args.headless:
-            from smartsale_emu.cli.screen import Screen
-
-            screen = Screen(state.path, cardholder, epoch)
-            watchers.append(screen)
+        screen = None if args.headless else _screen(state, cardholder, epoch, watchers)
         driver = Driver(
-            emulator, port, bank, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers)
+            emulator, port, way.link, memory, clock=clock, cardholder=cardholder, watchers=tuple(watchers)
         )
-        asyncio.run(screen.serve(driver) if screen else _serve(driver))
-    return 0
+        await (screen.serve(driver) if screen else _serve(driver))
+
+
+def _screen(state: StateDir, cardholder: Cardholder, epoch: datetime, watchers: list[Watcher]) -> "Screen":
+    from smartsale_emu.cli.screen import Screen
+
+    screen = Screen(state.path, cardholder, epoch)
+    watchers.append(screen)
+    return screen
 
 
 async def _serve(driver: Driver) -> None:
@@ -88,14 +100,15 @@ def _cardholder(args: argparse.Namespace) -> Cardholder:
     )
 
 
-def _embedded(parts: BankParts, watchers: list[Watcher], clock: Clock, epoch: datetime) -> EmbeddedBank:
+def _local_bank(parts: BankParts, watchers: list[Watcher], clock: Clock, epoch: datetime) -> LocalBank:
     """Return the bank in this process; ``watchers`` may still grow."""
 
     def watch(exchange: Exchange) -> None:
         for watcher in watchers:
             watcher.see(Trace("host", exchange.because), clock.now())
 
-    return EmbeddedBank(parts.connect, today=lambda: calendar(epoch, clock.now()), watch=watch)
+    link = EmbeddedBank(parts.connect, today=lambda: calendar(epoch, clock.now()), watch=watch)
+    return LocalBank(link, parts.connect, watch)
 
 
 class FileTrace:

@@ -15,19 +15,24 @@ from rich.text import Text
 from smartsale_emu.cli.keyboard import keys
 from smartsale_emu.cli.signals import on_stop_signal
 from smartsale_emu.cli.told import told
-from smartsale_emu.emulator import Effect, Trace
+from smartsale_emu.emulator.doors import Effect, Trace
 from smartsale_emu.payment.card import Card
 from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.payment.receipt import Form, format_amount
 from smartsale_emu.runtime.assembly import load_cards
 from smartsale_emu.runtime.driver import Driver
 from smartsale_emu.security.masking import Secret
-from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, ReadCard
-from smartsale_emu.terminal.events import CancelPressed, CardPresented, PinEntered
+from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, Print, ReadCard, Remember
+from smartsale_emu.terminal.events import CancelPressed, CardPresented, PaperChanged, PinEntered
+from smartsale_emu.terminal.journal import Entry, EntryState
+from smartsale_emu.terminal.memory import Memory
+from smartsale_emu.terminal.operations import OPERATIONS
 from smartsale_emu.units import Millis
 
 CANCEL_KEYS = ("\x1b",)
 ENTER_KEYS = ("\r", "\n")
 ERASE_KEYS = ("\x7f", "\b")
+ENTRIES_SHOWN = 5
 
 
 class Screen:
@@ -43,6 +48,7 @@ class Screen:
         self._live: Live | None = None
         self._port, self._text, self._asks = "", "", ""
         self._pin: list[str] = []
+        self._paper = True
 
     async def serve(self, driver: Driver) -> None:
         """Run the driver with this screen until it is stopped."""
@@ -76,6 +82,10 @@ class Screen:
                 self._asks, self._pin = "pin", []
             case HandsOff():
                 self._asks, self._pin = "", []
+            case Remember():
+                pass  # the journal below the glass may have changed
+            case Print(text):
+                self._console.print(Panel(Text(text.rstrip()), title="printer", expand=False))
             case Trace():
                 self._console.print(self._trace_line(effect, now), soft_wrap=True)
                 if effect.kind != "state":
@@ -99,7 +109,12 @@ class Screen:
         )
         state = self._driver.emulator.state if self._driver else ""
         return Panel(
-            Group(glass, Text(f"state: {state}   port: {self._port}", style="dim"), self._keys()),
+            Group(
+                glass,
+                Text(f"state: {state}   port: {self._port}", style="dim"),
+                *([day_table(self._driver.emulator.memory)] if self._driver else []),
+                self._keys(),
+            ),
             title="pinpad",
             expand=False,
         )
@@ -115,7 +130,9 @@ class Screen:
             return Text("Type the PIN, then Enter (Backspace erases, Esc cancels)")
         if self._driver and self._driver.emulator.serving:
             return Text("Esc cancels.")
-        return Text("Waiting for the register. q ends the pinpad.")
+        printer = self._driver is not None and self._driver.emulator.prints
+        paper = f" p {'takes the paper out' if self._paper else 'loads paper'}." if printer else ""
+        return Text(f"Waiting for the register. q ends the pinpad.{paper}")
 
     # --- hands -------------------------------------------------------------------------------------------
 
@@ -131,6 +148,9 @@ class Screen:
             driver.tell(CardPresented(self._cards[key]))
         elif key == "q":
             driver.stop()
+        elif key == "p" and driver.emulator.prints:
+            self._paper = not self._paper
+            driver.tell(PaperChanged(self._paper))
         self._refresh()
 
     def _pin_key(self, driver: Driver, key: str) -> None:
@@ -141,6 +161,35 @@ class Screen:
         elif key in ENTER_KEYS and len(self._pin) >= 4:
             pin, self._pin = Secret("".join(self._pin)), []
             driver.tell(PinEntered(pin))
+
+
+def day_table(memory: Memory) -> RenderableType:
+    """Return the operating day at a glance: its totals and its last slips."""
+    entries = tuple(memory.journal.entries.values())
+    debt = "   settlement owed" if memory.settling else "   reversal owed" if memory.pending else ""
+    kept, net = len(tuple(memory.journal.kept())), format_amount(memory.journal.totals().net)
+    table = Table.grid(padding=(0, 2))
+    for entry in entries[-ENTRIES_SHOWN:]:
+        table.add_row(*_entry_cells(entry), style="" if entry.kept else "dim")
+    return Group(Text(f"day {memory.day}: {kept} kept, net {net}{debt}", style="bold"), table)
+
+
+def _entry_cells(entry: Entry) -> tuple[str, ...]:
+    amount = format_amount(entry.amount) if entry.request else ""
+    return (
+        f"{entry.number:04d}",
+        OPERATIONS[entry.operation].title,
+        amount,
+        entry.rrn,
+        _moved_nothing(entry),
+    )
+
+
+def _moved_nothing(entry: Entry) -> str:
+    """Why an entry does not count, in a word; empty if it does, or is not about money."""
+    if entry.state is EntryState.UNDONE:
+        return "undone"
+    return entry.form if entry.form in (Form.DECLINED, Form.INTERRUPTED) else ""
 
 
 def _readiness(cardholder: Cardholder) -> str:

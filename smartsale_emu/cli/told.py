@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from smartsale_emu.emulator import Trace
+from smartsale_emu.emulator.doors import Trace
 from smartsale_emu.sa.fields import Tag
 
 STYLES = {

@@ -4,9 +4,12 @@ What it promises about money:
 
 * the same request again gets the same answer, and nothing moves twice (a PIN is not compared: whoever tries
   another one takes a new STAN);
-* a reversal gives the money back once, however often it comes, and is answered alike each time;
+* a reversal undoes exactly the operation that it names, once, however often it comes, and is answered alike
+  each time; what later operations build on cannot be reversed any more, and then nothing moves;
 * a reversal that overtakes its original is remembered, and the original is declined when it comes;
-* an original that comes again after its reversal is declined: the operation is as if it had never been.
+* an original that comes again after its reversal is declined: the operation is as if it had never been;
+* voids and returns never give back more than was paid, completions never take more than was held;
+* a batch is closed once, and no operation enters it afterwards.
 """
 
 from collections.abc import Iterable
@@ -14,8 +17,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from smartsale_emu.errors import ProfileError
 from smartsale_emu.host import issuer
+from smartsale_emu.host.accounts import NOBODY, Accounts, moved
+from smartsale_emu.host.batches import Batches
+from smartsale_emu.host.followers import Followers
 from smartsale_emu.host.ledger import (
     AccountState,
     Changes,
@@ -25,20 +30,28 @@ from smartsale_emu.host.ledger import (
     OperationState,
 )
 from smartsale_emu.host.profile import APPROVED, BankProfile
-from smartsale_emu.pan import mask_pan
-from smartsale_emu.payment.authorization import (
-    AuthorizationAnswer,
-    AuthorizationRequest,
-    Original,
-    Step,
-    Transaction,
+from smartsale_emu.host.records import (
+    answer,
+    answer_again,
+    authorization_code,
+    original_key,
+    own_key,
+    rrn_of,
+    same_money,
 )
+from smartsale_emu.host.rules import (
+    INVALID,
+    ORIGINAL_DIFFERS,
+    RULES,
+    SYSTEM_ERROR,
+    UNKNOWN_CARD,
+    Objection,
+)
+from smartsale_emu.pan import mask_pan
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step
 from smartsale_emu.payment.card import TestCard
 from smartsale_emu.payment.response_codes import moves_money
 from smartsale_emu.security.keys import KeyRing, KeyUsage
-from smartsale_emu.units import MinorUnits
-
-_AUTHORIZATION_STRIDE = 314_159  # shares no factor with a million: every code once in a million
 
 
 class Bank:
@@ -46,18 +59,15 @@ class Bank:
 
     Raises:
         KeySlotError: the key of the PIN block is missing, or is a key for something else.
-        ProfileError: a card forces what is no response code.
     """
 
     def __init__(
         self, profile: BankProfile, cards: Iterable[TestCard], ledger: Ledger, keys: KeyRing
     ) -> None:
-        self._profile = profile
-        self._by_pan = {card.card.pan: card for card in cards}
-        self._by_name = {card.card.name: card for card in self._by_pan.values()}
-        for card in self._by_name.values():
-            _check_force(card)
-        self._ledger = ledger
+        self._profile, self._ledger = profile, ledger
+        self._accounts = Accounts(cards, ledger)
+        self._followers = Followers(profile, ledger)
+        self._batches = Batches(profile, ledger, self._accounts, self._followers)
         self._pin_key = keys.get(profile.pin_key, KeyUsage.PIN).value
 
     def handle(self, request: AuthorizationRequest, at: datetime) -> AuthorizationAnswer:
@@ -68,82 +78,108 @@ class Bank:
         """
         match request.step:
             case Step.NETWORK:
-                return _answer(request, APPROVED, at, because="the bank is here")
+                return answer(request, APPROVED, at, because="the bank is here")
             case Step.FINANCIAL:
                 return self._financial(request, at)
             case Step.REVERSAL:
                 return self._reversal(request, at)
+            case Step.RECONCILIATION:
+                return self._batches.reconcile(request, at)
+            case Step.UPLOAD:
+                return self._batches.upload(request, at)
             case _:
                 assert_never(request.step)
 
     def account(self, name: str) -> AccountState | None:
         """Return the account of a card as it stands now, by the card's name."""
-        known = self._ledger.account(name)
-        card = self._by_name.get(name)
-        if known is not None or card is None:
-            return known
-        opening = card.account
-        return AccountState(name, opening.balance, opening.pin_tries, opening.blocked)
+        return self._accounts.state(name)
 
-    # --- a request that moves money ---
+    # --- a request that asks something of an account ---
 
     def _financial(self, request: AuthorizationRequest, at: datetime) -> AuthorizationAnswer:
-        key = _key(request, request)
+        key = own_key(request)
         held = self._ledger.operation(key)
         if held is None:
             return self._first_time(key, request, at)
         if held.state is OperationState.REVERSED_EARLY and not held.content:
             return self._overtaken(held, request)
         if held.content != self._content(request):
-            return _answer(
-                request, issuer.ORIGINAL_DIFFERS, at, because="the same STAN and time with another content"
-            )
+            because = "the same STAN and time with another content"
+            return answer(request, ORIGINAL_DIFFERS, at, because=because)
         if held.state is OperationState.REVERSED:
-            return _answer(
-                request,
-                self._profile.late_original,
-                at,
-                rrn=held.rrn,
-                because="repeated after it was reversed",
-            )
-        return _answer_again(request, held)
+            because = "repeated after it was reversed"
+            return answer(request, self._profile.late_original, at, rrn=held.rrn, because=because)
+        return answer_again(request, held)
 
     def _first_time(
         self, key: OperationKey, request: AuthorizationRequest, at: datetime
     ) -> AuthorizationAnswer:
         decision = self._decide(request, at)
-        approved = moves_money(decision.code)
+        approved, original = moves_money(decision.code), decision.original
         given = self._ledger.authorizations() + 1 if approved else None
+        masked = original.card_masked if original is not None else ""
         operation = Operation(
             key=key,
             step=request.step,
             transaction=request.transaction,
             amount=request.amount,
             currency=request.currency,
-            card_masked=request.card.masked if request.card is not None else "",
+            card_masked=request.card.masked if request.card is not None else masked,
             account=decision.account.name,
             content=self._content(request),
             state=OperationState.APPROVED if approved else OperationState.DECLINED,
             response_code=decision.code,
-            rrn=_rrn(request.stan, at),
-            authorization_code=_authorization_code(given) if given is not None else "",
+            rrn=rrn_of(request.stan, at),
+            authorization_code=authorization_code(given) if given is not None else "",
             received_at=at,
             because=decision.because,
+            batch=request.batch,
+            original=original.key if original is not None else None,
+            effect=decision.effect,
+            balance=decision.balance,
         )
         unchanged = decision.account == self.account(decision.account.name)
         changed = None if unchanged or not decision.account.name else decision.account
-        self._ledger.commit(Changes(operation, changed, given))
-        return _answer_again(request, operation)
+        self._ledger.commit(Changes((operation,), changed, given))
+        return answer_again(request, operation)
 
     def _decide(self, request: AuthorizationRequest, at: datetime) -> issuer.Decision:
-        nobody = AccountState("", MinorUnits(0), 0, blocked=False)
-        if request.transaction is not Transaction.PURCHASE or request.card is None:
-            return issuer.Decision(issuer.SYSTEM_ERROR, "no purchase with a card", nobody)
-        holder = self._by_pan.get(request.card.pan)
+        rule = RULES.get(request.transaction)
+        if rule is None:
+            return _objected(Objection(SYSTEM_ERROR, f"a {request.transaction} asks nothing of an account"))
+        holder = self._accounts.holder(request.card)
+        case = self._case(request, holder, at)
+        if request.card is not None and case is None:
+            return _objected(Objection(UNKNOWN_CARD, "no account has this card number"))
+        if self._batches.is_closed(request):
+            return _objected(Objection(INVALID, "the batch is closed"), case)
+        if rule.follows and (request.original is not None or not rule.alone):
+            return self._decide_following(request, case, at)
+        if case is None:
+            return _objected(Objection(SYSTEM_ERROR, f"a {request.transaction} without a card"))
+        return issuer.decide(case)
+
+    def _decide_following(
+        self, request: AuthorizationRequest, case: issuer.Case | None, at: datetime
+    ) -> issuer.Decision:
+        original = self._followers.original(request, case.name if case is not None else "")
+        if isinstance(original, Objection):
+            return _objected(original, case)
+        case = case or self._case(request, self._accounts.named(original.account), at)
+        if case is None:
+            return _objected(Objection(SYSTEM_ERROR, f"the account {original.account} has gone"))
+        effect = self._followers.effect(request, original)
+        if isinstance(effect, Objection):
+            return replace(_objected(effect, case), original=original)
+        return issuer.decide_following(case, original, effect)
+
+    def _case(
+        self, request: AuthorizationRequest, holder: TestCard | None, at: datetime
+    ) -> issuer.Case | None:
         account = self.account(holder.card.name) if holder is not None else None
         if holder is None or account is None:
-            return issuer.Decision(issuer.UNKNOWN_CARD, "no account has this card number", nobody)
-        return issuer.decide(request, holder, account, at=at, pin_key=self._pin_key, profile=self._profile)
+            return None
+        return issuer.Case(request, holder, account, at, self._pin_key, self._profile.pin_missing)
 
     def _overtaken(self, held: Operation, request: AuthorizationRequest) -> AuthorizationAnswer:
         late = replace(
@@ -152,36 +188,48 @@ class Bank:
             response_code=self._profile.late_original,
             because="its reversal came first",
         )
-        self._ledger.commit(Changes(late))
-        return _answer_again(request, late)
+        self._ledger.commit(Changes((late,)))
+        return answer_again(request, late)
+
+    def _content(self, request: AuthorizationRequest) -> str:
+        """What was asked for, in words that may be kept: a repeat has the same."""
+        card, original = request.card, request.original
+        holder = self._accounts.holder(card)
+        who = holder.card.name if holder is not None else mask_pan(card.pan) if card is not None else "-"
+        how = card.entry_mode if card is not None else "-"
+        pin = "pin" if request.pin_block is not None else "no-pin"
+        content = f"{request.transaction} {request.amount} {request.currency or '-'} {who} {how} {pin}"
+        return content if original is None else f"{content} of {original.rrn or '-'} {original.stan or '-'}"
 
     # --- a reversal ---
 
     def _reversal(self, request: AuthorizationRequest, at: datetime) -> AuthorizationAnswer:
-        if request.original is None:
-            return _answer(request, issuer.SYSTEM_ERROR, at, because="a reversal of nothing")
-        key = _key(request, request.original)
+        key = original_key(request, request.original) if request.original is not None else None
+        if key is None:
+            return answer(request, SYSTEM_ERROR, at, because="a reversal of nothing")
         held = self._ledger.operation(key)
         if held is None:
             return self._early(key, request, at)
-        if not self._same_money(request, held):
+        if not same_money(request, held):
             because = "the reversal has another amount or card than its original"
-            return _answer(request, issuer.ORIGINAL_DIFFERS, at, because=because)
+            return answer(request, ORIGINAL_DIFFERS, at, because=because)
         if held.reversal_count:
             return self._reversed(request, replace(held, reversal_count=held.reversal_count + 1), None)
-        account = None
-        state = held.state
-        if state is OperationState.APPROVED:
-            account = self.account(held.account)
-            if account is None:
-                because = f"the account {held.account} has gone, its money cannot be given back"
-                return _answer(request, issuer.SYSTEM_ERROR, at, because=because)
-            account, state = _credited(account, held.amount), OperationState.REVERSED
-        undone = replace(held, state=state, reversal_code=APPROVED, reversal_count=1, reversed_at=at)
-        return self._reversed(request, undone, account)
+        undone = replace(held, reversal_code=APPROVED, reversal_count=1, reversed_at=at)
+        if held.state is not OperationState.APPROVED:
+            return self._reversed(request, undone, None)
+        hindrance = self._followers.hindrance(held)
+        if hindrance:
+            return answer(request, INVALID, at, because=hindrance, rrn=held.rrn)
+        account = self.account(held.account)
+        if account is None:
+            because = f"the account {held.account} has gone, its money cannot be given back"
+            return answer(request, SYSTEM_ERROR, at, because=because)
+        restored = moved(account, -held.effect) if held.effect else None
+        return self._reversed(request, replace(undone, state=OperationState.REVERSED), restored)
 
     def _early(self, key: OperationKey, request: AuthorizationRequest, at: datetime) -> AuthorizationAnswer:
-        holder = self._by_pan.get(request.card.pan) if request.card is not None else None
+        holder = self._accounts.holder(request.card)
         operation = Operation(
             key=key,
             step=Step.FINANCIAL,
@@ -193,44 +241,29 @@ class Bank:
             content="",
             state=OperationState.REVERSED_EARLY,
             response_code="",
-            rrn=_rrn(request.stan, at),
+            rrn=rrn_of(request.stan, at),
             authorization_code="",
             received_at=at,
             because="its reversal came and the original has not",
             reversal_code=self._profile.reversal_of_unknown,
             reversal_count=1,
             reversed_at=at,
+            batch=request.batch,
         )
         return self._reversed(request, operation, None)
 
     def _reversed(
         self, request: AuthorizationRequest, undone: Operation, account: AccountState | None
     ) -> AuthorizationAnswer:
-        self._ledger.commit(Changes(undone, account))
-        return AuthorizationAnswer(
-            step=request.step,
-            stan=request.stan,
-            response_code=undone.reversal_code,
-            rrn=undone.rrn,
-            authorization_code=undone.authorization_code,
-            answered_at=undone.reversed_at,
-            terminal_id=request.terminal_id,
+        self._ledger.commit(Changes((undone,), account))
+        said = answer(
+            request,
+            undone.reversal_code,
+            undone.reversed_at or undone.received_at,
             because=_REVERSAL_REASONS[undone.state],
+            rrn=undone.rrn,
         )
-
-    def _same_money(self, request: AuthorizationRequest, held: Operation) -> bool:
-        if request.amount != held.amount or request.currency not in (None, held.currency):
-            return False
-        return request.card is None or request.card.masked == held.card_masked
-
-    def _content(self, request: AuthorizationRequest) -> str:
-        """What was asked for, in words that may be kept: a repeat has the same."""
-        card = request.card
-        holder = self._by_pan.get(card.pan) if card is not None else None
-        who = holder.card.name if holder is not None else mask_pan(card.pan) if card is not None else "-"
-        how = card.entry_mode if card is not None else "-"
-        pin = "pin" if request.pin_block is not None else "no-pin"
-        return f"{request.transaction} {request.amount} {request.currency or '-'} {who} {how} {pin}"
+        return replace(said, authorization_code=undone.authorization_code)
 
 
 _REVERSAL_REASONS = {
@@ -240,61 +273,6 @@ _REVERSAL_REASONS = {
 }
 
 
-def _check_force(card: TestCard) -> None:
-    forced = card.account.force
-    if forced and not (len(forced) == 2 and forced.isascii() and forced.isalnum()):
-        raise ProfileError(f"card {card.card.name}: account.force: must be a response code of two characters")
-
-
-def _key(request: AuthorizationRequest, named: AuthorizationRequest | Original) -> OperationKey:
-    return OperationKey(request.terminal_id, request.merchant_id, named.stan, named.sent_at)
-
-
-def _credited(account: AccountState, amount: int) -> AccountState:
-    return replace(account, balance=MinorUnits(account.balance + amount))
-
-
-def _rrn(stan: int, at: datetime) -> str:
-    """Return the usual form of a retrieval reference number: YDDDHH and the STAN.
-
-    >>> _rrn(123, datetime(2026, 11, 23, 5, 0, 0))
-    '632705000123'
-    """
-    return f"{at:%Y}"[-1] + f"{at:%j%H}{stan:06d}"
-
-
-def _authorization_code(count: int) -> str:
-    """Return the code of the ``count``-th approval: six digits that look drawn and are not.
-
-    >>> _authorization_code(1), _authorization_code(2)
-    ('314159', '628318')
-    """
-    return f"{count * _AUTHORIZATION_STRIDE % 1_000_000:06d}"
-
-
-def _answer(
-    request: AuthorizationRequest, code: str, at: datetime, *, because: str, rrn: str = ""
-) -> AuthorizationAnswer:
-    return AuthorizationAnswer(
-        step=request.step,
-        stan=request.stan,
-        response_code=code,
-        rrn=rrn,
-        answered_at=at,
-        terminal_id=request.terminal_id,
-        because=because,
-    )
-
-
-def _answer_again(request: AuthorizationRequest, held: Operation) -> AuthorizationAnswer:
-    """The answer to an original, the same each time."""
-    return AuthorizationAnswer(
-        step=request.step,
-        stan=request.stan,
-        response_code=held.response_code,
-        rrn=held.rrn,
-        authorization_code=held.authorization_code,
-        answered_at=held.received_at,
-        terminal_id=request.terminal_id,
-        because=held.because,
-    )
+def _objected(objection: Objection, case: issuer.Case | None = None) -> issuer.Decision:
+    account = case.account if case is not None else NOBODY
+    return issuer.Decision(objection.code, objection.because, account)

@@ -1,4 +1,4 @@
-"""What the bank remembers: operations, accounts, and how many authorizations it gave.
+"""What the bank remembers: operations, accounts, closed batches, and how many authorizations it gave.
 
 A ledger takes and gives values. The one in memory stands here; the one in a file is in ``runtime``. No card
 number is ever stored clear: an operation names the account and shows the masked number.
@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from smartsale_emu.payment.authorization import Step, Transaction
+from smartsale_emu.payment.totals import Totals
 from smartsale_emu.units import CurrencyCode, MinorUnits
 
 
@@ -21,6 +22,14 @@ class OperationState(StrEnum):
     DECLINED = "declined"  # nothing moved
     REVERSED = "reversed"  # it was approved, and the money is back
     REVERSED_EARLY = "reversed-early"  # its reversal came first: it will never be approved
+
+
+class Claim(StrEnum):
+    """Whether the terminal told an operation again when the totals of its batch differed."""
+
+    UNASKED = "unasked"  # there was no upload of its batch, or it is not over
+    CLAIMED = "claimed"  # uploaded
+    UNCLAIMED = "unclaimed"  # not uploaded, and the batch was closed without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +43,24 @@ class OperationKey:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchKey:
+    """One operating day of one terminal. ``number``: 1 to 999999."""
+
+    terminal_id: str
+    merchant_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation and what became of it.
 
     ``account``: the card's name, empty when the bank knows none. ``content``: what the request asked for, to
     tell a repeat from another request under the same key; empty until the original has come.
     ``response_code``: the answer to the original; ``reversal_code``: the answer to every reversal of it.
+    ``batch``: number of the operating day, 0 for none. ``original``: the operation that this one follows.
+    ``effect``: what its approval added to the account, minor units with a sign; a reversal takes it away
+    again. ``balance``: what an inquiry was told.
     """
 
     key: OperationKey
@@ -59,6 +80,16 @@ class Operation:
     reversal_code: str = ""
     reversal_count: int = 0
     reversed_at: datetime | None = None
+    batch: int = 0
+    original: OperationKey | None = None
+    effect: int = 0
+    balance: MinorUnits | None = None
+    claim: Claim = Claim.UNASKED
+
+    @property
+    def batch_key(self) -> BatchKey:
+        """The batch that it belongs to; number 0 is none."""
+        return BatchKey(self.key.terminal_id, self.key.merchant_id, self.batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +103,28 @@ class AccountState:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedBatch:
+    """A batch that the bank has closed, and the answer to every further reconciliation of it.
+
+    ``claimed``: the terminal's totals; ``counted``: the bank's.
+    """
+
+    key: BatchKey
+    claimed: Totals
+    counted: Totals
+    response_code: str
+    closed_at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """All that one message changes. ``authorizations``: how many were given, this one included."""
 
-    operation: Operation
+    operations: tuple[Operation, ...] = ()
     account: AccountState | None = None
     authorizations: int | None = None
+    closed: ClosedBatch | None = None
 
 
 class Ledger(Protocol):
@@ -89,11 +136,26 @@ class Ledger(Protocol):
     def operations(self) -> Sequence[Operation]:
         """Return all operations in the order in which the bank first heard of them."""
 
+    def by_rrn(self, merchant_id: str, rrn: str) -> Sequence[Operation]:
+        """Return the operations of a merchant under one retrieval reference number, in that order."""
+
+    def followers(self, key: OperationKey) -> Sequence[Operation]:
+        """Return the approved operations whose original is the one under a key, in that order."""
+
+    def of_batch(self, key: BatchKey) -> Sequence[Operation]:
+        """Return all operations of a batch, in that order."""
+
     def account(self, name: str) -> AccountState | None:
         """Return an account that has changed since the bank opened; None if it has not."""
 
     def accounts(self) -> Sequence[AccountState]:
         """Return all accounts that have changed, by name."""
+
+    def closed_batch(self, key: BatchKey) -> ClosedBatch | None:
+        """Return a batch that was closed; None if it was not."""
+
+    def closed_batches(self) -> Sequence[ClosedBatch]:
+        """Return all closed batches in the order of their closing."""
 
     def authorizations(self) -> int:
         """Return how many authorization codes were given."""
@@ -111,7 +173,11 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._operations: dict[OperationKey, Operation] = {}
+        self._by_rrn: dict[tuple[str, str], dict[OperationKey, None]] = {}
+        self._by_original: dict[OperationKey, dict[OperationKey, None]] = {}
+        self._by_batch: dict[BatchKey, dict[OperationKey, None]] = {}
         self._accounts: dict[str, AccountState] = {}
+        self._closed: dict[BatchKey, ClosedBatch] = {}
         self._authorizations = 0
 
     def operation(self, key: OperationKey) -> Operation | None:
@@ -120,18 +186,46 @@ class MemoryLedger:
     def operations(self) -> Sequence[Operation]:
         return tuple(self._operations.values())
 
+    def by_rrn(self, merchant_id: str, rrn: str) -> Sequence[Operation]:
+        return tuple(self._operations[key] for key in self._by_rrn.get((merchant_id, rrn), ()))
+
+    def followers(self, key: OperationKey) -> Sequence[Operation]:
+        found = (self._operations[follower] for follower in self._by_original.get(key, ()))
+        return tuple(operation for operation in found if operation.state is OperationState.APPROVED)
+
+    def of_batch(self, key: BatchKey) -> Sequence[Operation]:
+        return tuple(self._operations[member] for member in self._by_batch.get(key, ()))
+
     def account(self, name: str) -> AccountState | None:
         return self._accounts.get(name)
 
     def accounts(self) -> Sequence[AccountState]:
         return tuple(self._accounts[name] for name in sorted(self._accounts))
 
+    def closed_batch(self, key: BatchKey) -> ClosedBatch | None:
+        return self._closed.get(key)
+
+    def closed_batches(self) -> Sequence[ClosedBatch]:
+        return tuple(self._closed.values())
+
     def authorizations(self) -> int:
         return self._authorizations
 
     def commit(self, changes: Changes) -> None:
-        self._operations[changes.operation.key] = changes.operation
+        for operation in changes.operations:
+            self._put(operation)
         if changes.account is not None:
             self._accounts[changes.account.name] = changes.account
         if changes.authorizations is not None:
             self._authorizations = changes.authorizations
+        if changes.closed is not None:
+            self._closed[changes.closed.key] = changes.closed
+
+    def _put(self, operation: Operation) -> None:
+        """Keep an operation; its RRN, original and batch never change once it has them."""
+        key = operation.key
+        self._operations[key] = operation
+        self._by_rrn.setdefault((key.merchant_id, operation.rrn), {})[key] = None
+        self._by_batch.setdefault(operation.batch_key, {})[key] = None
+        if operation.original is not None:
+            self._by_original.setdefault(operation.original, {})[key] = None

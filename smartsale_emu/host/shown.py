@@ -1,6 +1,7 @@
 """Requests and answers as a trace may show them: by name, the card number masked 6/4, no secrets."""
 
 from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, CardData, Original
+from smartsale_emu.payment.totals import Bucket, Tally, Totals
 
 
 def shown_request(request: AuthorizationRequest) -> dict[str, str | int]:
@@ -16,7 +17,11 @@ def shown_request(request: AuthorizationRequest) -> dict[str, str | int]:
         "currency": request.currency or "",
         "pin_block": "present" if request.pin_block is not None else "",
         "attempt": request.attempt,
+        "batch": request.batch,
+        "follows": request.follows,
     }
+    if request.totals is not None:
+        shown["totals"] = _totals(request.totals)
     if request.card is not None:
         shown |= _card(request.card)
     if request.original is not None:
@@ -39,6 +44,8 @@ def shown_answer(answer: AuthorizationAnswer) -> dict[str, str | int]:
         "authorization_code": answer.authorization_code,
         "answered_at": answer.answered_at.isoformat() if answer.answered_at is not None else "",
         "terminal_id": answer.terminal_id,
+        "totals": _totals(answer.totals) if answer.totals is not None else "",
+        "balance": str(answer.balance) if answer.balance is not None else "",
         "because": answer.because,
     }
     return {name: value for name, value in shown.items() if value}
@@ -55,9 +62,20 @@ def _card(card: CardData) -> dict[str, str | int]:
 
 def _original(original: Original) -> dict[str, str | int]:
     return {
-        "original_step": str(original.step),
-        "original_stan": original.stan,
-        "original_sent_at": original.sent_at.isoformat(),
+        "original_transaction": str(original.transaction or ""),
+        "original_stan": original.stan or "",
+        "original_sent_at": original.sent_at.isoformat() if original.sent_at is not None else "",
         "original_rrn": original.rrn,
         "original_authorization_code": original.authorization_code,
     }
+
+
+def _totals(totals: Totals) -> str:
+    """Every bucket as count and amount, the net in the end.
+
+    >>> _totals(Totals(debit=Tally(2, 1500), void_debit=Tally(1, 300)))
+    'debit 2 of 1500, credit 0 of 0, void_debit 1 of 300, void_credit 0 of 0, net 1200'
+    """
+    tallies: dict[Bucket, Tally] = {bucket: getattr(totals, bucket) for bucket in Bucket}
+    told = [f"{bucket} {tally.count} of {tally.amount}" for bucket, tally in tallies.items()]
+    return ", ".join([*told, f"net {totals.net}"])

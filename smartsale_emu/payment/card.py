@@ -4,6 +4,7 @@ A card file (``payment/cards/*.toml``) has a table ``[card]``, which the pinpad 
 ``[account]``, which only the mock bank reads.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ def _card(table: "_Table", name: str) -> Card:
         pin_rule=PinRule(table.choice("pin_rule", [str(rule) for rule in PinRule])),
         label=table.printed("label"),
         holder=table.printed("holder", "/"),
-        aid=table.text("aid", ""),
+        aid=table.printed("aid", ""),
         sequence=table.digits("sequence", 2, default=""),
     )
 
@@ -142,7 +143,43 @@ def _account(table: "_Table") -> Account:
         pin_tries=table.number("pin_tries", 3),
         limit=None if limit < 0 else MinorUnits(limit),
         blocked=table.flag("blocked"),
-        force=table.text("force", ""),
+        force=_response_code(table, "force"),
+    )
+
+
+def _response_code(table: "_Table", key: str) -> str:
+    code = table.text(key, "")
+    if code and not (len(code) == 2 and code.isascii() and code.isalnum()):
+        raise table.error(key, "must be a response code of two characters")
+    return code
+
+
+_TRACK2 = re.compile(r";?(\d{13,19})[=D](\d{2}(?:0[1-9]|1[0-2]))(\d{3})(\d*)\??")
+_PIN_IN_SERVICE_CODE = frozenset("03567")
+
+
+def card_of_track2(text: str) -> Card | None:
+    """Return the card whose magnetic stripe the register has read by itself, or None if that is no track 2.
+
+    The third digit of the service code tells whether a PIN belongs to it (ISO/IEC 7813).
+
+    >>> card_of_track2("2200123456789019=28122010000000000").service_code
+    '201'
+    >>> card_of_track2("2200123456789019") is None
+    True
+    """
+    found = _TRACK2.fullmatch(text.strip())
+    if found is None or not luhn_valid(found[1]) or len(found[0]) > 40:
+        return None
+    return Card(
+        name="card of the register",
+        pan=found[1],
+        expiry=found[2],
+        entry_mode=EntryMode.MAGSTRIPE,
+        service_code=found[3],
+        pin_rule=PinRule.ALWAYS if found[3][2] in _PIN_IN_SERVICE_CODE else PinRule.NEVER,
+        label="",
+        discretionary=found[4],
     )
 
 

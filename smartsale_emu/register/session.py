@@ -1,20 +1,34 @@
 """One exchange of a register with a pinpad: the request, the waits, the answer. Sans-I/O.
 
-Timers and counters are those of PROTOCOL.md, section 3; `Habits` are the ways in which registers of the field
-differ, for tests and scenarios.
+Timers and counters are those of PROTOCOL.md, section 3. What the pinpad asks of the register meanwhile, its
+channel to the bank and the cashier, is in ``errands``.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
 
-from smartsale_emu.sa.codes import CommandMode, CommandResult, OperationCode
+from smartsale_emu.register.effects import (
+    Answered,
+    AskCashier,
+    Because,
+    CloseHost,
+    Ended,
+    FetchHost,
+    NoAnswer,
+    OpenHost,
+    Outcome,
+    RegisterEffect,
+    Remarked,
+    Send,
+    SendHost,
+    Waited,
+)
+from smartsale_emu.register.errands import Errand, Errands, Reply, Vanish
+from smartsale_emu.register.habits import FinalHabit, Habits, RegisterTiming, TunnelAct, TunnelHabit
+from smartsale_emu.sa.codes import CommandMode, OperationCode
 from smartsale_emu.sa.events import (
     Delivered,
     GaveUp,
     LinkEvent,
-    LinkTiming,
     Noted,
     PeerEot,
     Received,
@@ -28,101 +42,31 @@ from smartsale_emu.sa.link import Link
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.units import Millis, later
 
-REGISTER_LINK: Final = LinkTiming(ack_timeout=Millis(5000))
-"""A register waits 5 s for an ACK and sends three times."""
+__all__ = [
+    "Answered",
+    "AskCashier",
+    "Because",
+    "CloseHost",
+    "Ended",
+    "FetchHost",
+    "FinalHabit",
+    "Habits",
+    "NoAnswer",
+    "OpenHost",
+    "Outcome",
+    "RegisterEffect",
+    "RegisterSession",
+    "RegisterTiming",
+    "Remarked",
+    "Send",
+    "SendHost",
+    "TunnelAct",
+    "TunnelHabit",
+    "Waited",
+    "is_final",
+]
 
-PACKET: Final = Millis(45_000)
-TOTAL: Final = Millis(180_000)
-AT_ONCE: Final = Millis(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterTiming:
-    """``packet``: the longest silence of the pinpad; ``total``: the longest exchange. Milliseconds."""
-
-    link: LinkTiming = REGISTER_LINK
-    packet: Millis = PACKET
-    total: Millis = TOTAL
-
-
-class FinalHabit(StrEnum):
-    """What a register says to the final answer."""
-
-    ACK = "ack"
-    ACK_EOT = "ack+eot"
-    EOT = "eot"
-    NONE = "none"  # the answer is lost on the way
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """How a register differs from a tidy one. ``ack_delay``: before every ACK, in milliseconds."""
-
-    final: FinalHabit = FinalHabit.ACK
-    ack_delay: Millis = AT_ONCE
-    byte_by_byte: bool = False
-
-
-class Because(StrEnum):
-    """Why there is no answer."""
-
-    NOT_ACKED = "the pinpad did not acknowledge the request"
-    PINPAD_ENDED = "the pinpad ended the session"
-    SILENT = "the pinpad fell silent"
-    TOO_LONG = "the operation took too long"
-    DAMAGED = "what the pinpad sent was damaged three times in a row"
-    CANCELLED = "the register cancelled the operation"
-    LINE_LOST = "the line to the pinpad broke"
-    ANSWER_LOST = "the answer was lost on the way"
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The pinpad's final answer; whether it is a success is in field 39."""
-
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """The exchange ended without an answer. ``detail`` is for a log."""
-
-    because: Because
-    detail: str = ""
-
-
-Outcome = Answered | NoAnswer
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Write these bytes now, in one go."""
-
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Waited:
-    """The pinpad asks for patience: a wait frame, the ``count``-th."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Remarked:
-    """Something on the line that a log may want."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The exchange is over; nothing follows."""
-
-    outcome: Outcome
-
-
-RegisterEffect = Send | Waited | Remarked | Ended
+_REPLY = "reply"
 
 
 class RegisterSession:
@@ -130,10 +74,20 @@ class RegisterSession:
 
     Call `start`, then `receive` and `tick` (at `next_deadline`), and carry out what they return, in order,
     until ``Ended``. Afterwards ``outcome`` holds it and every door returns nothing.
+
+    ``channel``: this register lends the pinpad its way to the bank; whoever drives it carries out
+    ``OpenHost``, ``SendHost``, ``FetchHost`` and ``CloseHost`` and tells what came of them. ``window``: there
+    is a cashier to ask. A register without them says so to the pinpad by itself.
     """
 
     def __init__(
-        self, request: Message, *, timing: RegisterTiming | None = None, habits: Habits | None = None
+        self,
+        request: Message,
+        *,
+        timing: RegisterTiming | None = None,
+        habits: Habits | None = None,
+        channel: bool = False,
+        window: bool = False,
     ) -> None:
         self.request = request
         self.outcome: Outcome | None = None
@@ -141,6 +95,8 @@ class RegisterSession:
         self._timing = timing or RegisterTiming()
         self._habits = habits or Habits()
         self._link = Link(self._timing.link)
+        self._errands = Errands(self._habits, channel=channel, window=window)
+        self._reply: tuple[Millis, Message] | None = None  # when it leaves
         self._later: deque[tuple[Millis, RegisterEffect]] = deque()  # effects that a slow register delays
         self._ending = False
         self._silent_at = self._total_at = Millis(0)
@@ -164,10 +120,10 @@ class RegisterSession:
         if now >= self._total_at:
             return self._stop(Because.TOO_LONG, now)
         effects = self._follow(self._link.tick(now), now)
-        if now >= self._silent_at and not self._ending:
+        self._send_reply(now)
+        if now >= self._silent_at and not self._our_turn and not self._ending:
             self._end(NoAnswer(Because.SILENT), now)
-            effects += self._due(now)
-        return effects
+        return effects + self._due(now)
 
     def cancel(self, now: Millis) -> list[RegisterEffect]:
         """Give the operation up at the cashier's wish: EOT (section 3)."""
@@ -178,20 +134,85 @@ class RegisterSession:
         if self._ending:
             return self._due(Millis(max(now, self._later[-1][0]))) if self._later else []
         self._end(NoAnswer(Because.LINE_LOST, detail), now)
-        return self._due(now)
+        return self._due(self._later[-1][0])
 
     def next_deadline(self) -> Millis | None:
         """When `tick` has to be called next; None once the exchange is over."""
         deadlines = [self._later[0][0]] if self._later else []
         if not self._ending:
-            deadlines += [self._silent_at, self._total_at]
+            deadlines.append(self._total_at)
+            if self._reply:
+                deadlines.append(self._reply[0])
+            elif not self._our_turn:
+                deadlines.append(self._silent_at)
             if (of_link := self._link.next_deadline()) is not None:
                 deadlines.append(of_link)
         return min(deadlines, default=None)
 
+    # ------------------------------------------------------------------ what came of the pinpad's errands
+
+    def host_opened(self, ok: bool, now: Millis, because: str = "") -> list[RegisterEffect]:  # noqa: FBT001
+        """The connection to the bank stands, or could not be made and ``because`` says why."""
+        return self._run(self._errands.opened(ok=ok, because=because), now)
+
+    def host_sent(self, ok: bool, now: Millis) -> list[RegisterEffect]:  # noqa: FBT001
+        """The bytes are on their way to the bank, or the connection to it broke."""
+        return self._run(self._errands.sent(ok=ok), now)
+
+    def host_fetched(self, data: bytes | None, now: Millis) -> list[RegisterEffect]:
+        """Bytes of the bank, any number; None: nothing has come yet."""
+        return self._run(self._errands.fetched(data), now)
+
+    def host_closed(self, now: Millis) -> list[RegisterEffect]:
+        """The bank closed the connection; after it no more bytes come."""
+        return self._run(self._errands.hung_up(), now)
+
+    def cashier_said(self, text: str | None, now: Millis) -> list[RegisterEffect]:
+        """The cashier's answer, empty for a plain OK; None: there is no window to ask him."""
+        return self._run(self._errands.said(text), now)
+
+    def cashier_refused(self, now: Millis) -> list[RegisterEffect]:
+        """The cashier cancelled the question."""
+        return self._run(self._errands.refused(), now)
+
+    def _run(self, errands: list[Errand], now: Millis) -> list[RegisterEffect]:
+        if not self._ending:
+            self._apply(errands, now)
+        return self._due(now)
+
+    def _apply(self, errands: list[Errand], now: Millis) -> None:
+        for errand in errands:
+            match errand:
+                case Reply(message, delay):
+                    earliest = self._later[-1][0] if self._later else now  # behind an ACK that is late
+                    self._reply = Millis(max(later(now, delay), earliest)), message
+                    self._send_reply(now)
+                case Vanish():
+                    self._end(NoAnswer(Because.VANISHED), now)
+                case effect:
+                    self._put(effect, now)
+
+    def _send_reply(self, now: Millis) -> None:
+        """Send the reply to the pinpad if its time has come."""
+        if self._reply is None or now < self._reply[0]:
+            return
+        message, self._reply = self._reply[1], None
+        self._silent_at = later(now, self._timing.packet)
+        self._errands.replied()
+        self._dispatch(self._link.send(message, now, _REPLY), now)
+
+    @property
+    def _our_turn(self) -> bool:
+        """The pinpad waits for us, so that its silence is no fault."""
+        return self._errands.busy or self._reply is not None
+
     # ------------------------------------------------------------------ what the link says
 
     def _follow(self, events: list[LinkEvent], now: Millis) -> list[RegisterEffect]:
+        self._dispatch(events, now)
+        return self._due(now)
+
+    def _dispatch(self, events: list[LinkEvent], now: Millis) -> None:
         for place, event in enumerate(events):
             if self._ending:
                 break
@@ -200,11 +221,12 @@ class RegisterSession:
                 self._transmit(event.data, following, now)
             else:
                 self._take(event, now)
-        return self._due(now)
 
     def _transmit(self, data: bytes, following: LinkEvent | None, now: Millis) -> None:
         is_ack = data == Control.ACK.wire
         when = later(now, self._habits.ack_delay) if is_ack else now
+        if is_ack and isinstance(following, Received) and self._errands.vanishes_at(following, now):
+            return
         if is_ack and isinstance(following, Received) and is_final(following.message):
             match self._habits.final:
                 case FinalHabit.NONE:
@@ -221,11 +243,13 @@ class RegisterSession:
 
     def _take(self, event: LinkEvent, now: Millis) -> None:
         match event:
-            case Received(message):
+            case Received():
                 self._silent_at = later(now, self._timing.packet)
-                self._take_message(message, now)
-            case Delivered():
+                self._take_message(event, now)
+            case Delivered(token):
                 self._silent_at = later(now, self._timing.packet)
+                if token == _REPLY:
+                    self._errands.heard()
             case Refused() | PeerEot():
                 self._end(NoAnswer(Because.PINPAD_ENDED), now)
             case GaveUp(token, because):
@@ -236,18 +260,25 @@ class RegisterSession:
             case Started() | Transmit():
                 pass
 
-    def _take_message(self, message: Message, now: Millis) -> None:
+    def _take_message(self, received: Received, now: Millis) -> None:
+        message = received.message
         if is_final(message):
             lost = self._habits.final is FinalHabit.NONE
             self._end(NoAnswer(Because.ANSWER_LOST) if lost else Answered(message), now)
         elif message.text(Tag.OPERATION_CODE) == str(int(OperationCode.WAIT)):
             self.waits += 1
             self._put(Waited(self.waits), now)
+        elif self._errands.repeats(received, now):
+            self._put(Remarked("the pinpad repeated its request: nothing is done twice"), now)
         else:
-            reply = self._link.send(decline(message), now, "reply")
-            for event in reply:
-                if isinstance(event, Transmit):
-                    self._transmit(event.data, None, now)
+            self._supersede()
+            self._apply(self._errands.take(received, now), now)
+
+    def _supersede(self) -> None:
+        """The pinpad asks anew, so it has our last reply, or no longer wants it."""
+        self._reply = None
+        if self._errands.unheard:
+            self._link.abandon()
 
     # ------------------------------------------------------------------ the end, and effects that wait
 
@@ -257,8 +288,9 @@ class RegisterSession:
         return self._due(now)
 
     def _end(self, outcome: Outcome, now: Millis) -> None:
-        self._ending = True
-        self._put(Ended(outcome), now)
+        self._ending, self._reply = True, None
+        for effect in (*self._errands.release(), Ended(outcome)):
+            self._put(effect, now)
 
     def _put(self, effect: RegisterEffect, when: Millis) -> None:
         """Line an effect up behind those that wait already."""
@@ -291,20 +323,3 @@ def is_final(message: Message) -> bool:
     if code == str(int(OperationCode.USER_COMMAND)):
         return message.text(Tag.COMMAND_MODE2) not in _TUNNEL
     return code not in _ON_THE_WAY
-
-
-def decline(message: Message) -> Message:
-    """Return the reply to what this register has not got: an operator window or a channel to the bank.
-
-    >>> [(record.tag, record.value) for record in decline(Message.of({25: 52, 76: "?"})).records]
-    [(25, b'52'), (67, b'3')]
-    """
-    mode = message.text(Tag.COMMAND_MODE2)
-    result = CommandResult.NO_OPERATOR_WINDOW if mode is None else CommandResult.ERROR
-    return Message.of(
-        {
-            Tag.OPERATION_CODE: message.text(Tag.OPERATION_CODE),
-            Tag.COMMAND_MODE2: mode,
-            Tag.COMMAND_RESULT: result,
-        }
-    )

@@ -2,3 +2,4 @@
 
 DEFAULT_TERMINAL_PROFILE = "unipos-2023"
 DEFAULT_BANK_PROFILE = "generic-ascii"
+DEFAULT_RECEIPT_LAYOUT = "standard"

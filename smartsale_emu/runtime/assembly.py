@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from smartsale_emu.emulator import Emulator
+from smartsale_emu.emulator.emulator import Emulator
+from smartsale_emu.emulator.tunnel import Layer, Tunnel, TunnelTiming
 from smartsale_emu.errors import ProfileError
 from smartsale_emu.host.bank import Bank
 from smartsale_emu.host.dialect import Dialect
@@ -14,10 +15,13 @@ from smartsale_emu.host.ledger import Ledger
 from smartsale_emu.host.profile import BankProfile
 from smartsale_emu.host.session import BankSession
 from smartsale_emu.payment.card import TestCard, parse_card
+from smartsale_emu.payment.receipt import ReceiptLayout
+from smartsale_emu.runtime.ports import BankAddress
 from smartsale_emu.runtime.resources import (
     read_bank_profile,
     read_card_files,
     read_key_files,
+    read_receipt_layout,
     read_terminal_profile,
 )
 from smartsale_emu.security.keys import KeyRing, parse_key
@@ -29,13 +33,19 @@ from smartsale_emu.terminal.profile import TerminalProfile
 def load_terminal_profile(name: str) -> TerminalProfile:
     """Read a terminal profile by name or path. Raises ProfileError."""
     text, origin = read_terminal_profile(name)
-    return TerminalProfile.parse(text, origin=origin)
+    return TerminalProfile.parse(text, origin=origin, base=read_terminal_profile)
+
+
+def load_layout(name: str) -> ReceiptLayout:
+    """Read a receipt layout by name or path. Raises ProfileError."""
+    text, origin = read_receipt_layout(name)
+    return ReceiptLayout.parse(text, origin=origin)
 
 
 def load_bank_profile(name: str) -> BankProfile:
     """Read a bank profile by name or path. Raises ProfileError."""
     text, origin = read_bank_profile(name)
-    return BankProfile.parse(text, origin)
+    return BankProfile.parse(text, origin, base=read_bank_profile)
 
 
 def load_cards() -> dict[str, TestCard]:
@@ -79,12 +89,34 @@ def build_emulator(
     bank_profile: BankProfile,
     keys: KeyRing,
     *,
+    layout: ReceiptLayout,
     memory_text: str | None,
     memory_origin: Path | str,
     epoch: datetime,
     traced: bool,
+    tunnel: Tunnel | None = None,
 ) -> Emulator:
-    """Return a pinpad with the memory it had, or a new one."""
+    """Return a pinpad with the memory it had, or a new one. ``tunnel``: scheme ПКХ."""
     memory = parse_memory(memory_text, origin=str(memory_origin)) if memory_text is not None else Memory()
     safe = TerminalSafe(keys, os.urandom)
-    return Emulator(profile, Dialect(bank_profile), memory, safe, epoch=epoch, traced=traced)
+    return Emulator(
+        profile,
+        Dialect(bank_profile),
+        memory,
+        safe,
+        layout=layout,
+        epoch=epoch,
+        traced=traced,
+        tunnel=tunnel,
+    )
+
+
+def build_tunnel(
+    profile: TerminalProfile, address: BankAddress, layer: Callable[[], Layer] | None = None
+) -> Tunnel:
+    """Return the way to a bank through the register. ``layer``: the pinpad's own TLS inside of it."""
+    timers = profile.timers
+    timing = TunnelTiming(
+        open_reply=timers.tunnel_open, reply=timers.tunnel_reply, poll_pause=timers.tunnel_poll
+    )
+    return Tunnel(f"{address.host};{address.port};", timing, layer)

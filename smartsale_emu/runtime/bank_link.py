@@ -1,17 +1,22 @@
-"""Ways to the bank: the one in this process, or one over TCP. Both tell the same events.
+"""Ways to the bank: the one in this process, or one over TCP or TLS. All tell the same events.
 
-The promise that the terminal rests on: ``BankAsked`` is told before the first byte leaves, and after
-``hang_up`` not one more byte of that call leaves.
+The promise that the terminal rests on (PROTOCOL.md, section 0.3): ``BankAsked`` is told before the first byte
+of the message leaves, and after ``hang_up`` not one more byte of that call leaves. What TLS says before the
+message, and its farewell on a connection whose call was answered, are no bytes of a call.
 """
 
 import asyncio
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
-from smartsale_emu.emulator import Event, HostBytes
+from smartsale_emu.emulator.doors import Event, HostBytes
 from smartsale_emu.host.session import BankSession, Exchange
-from smartsale_emu.runtime.ports import TcpAddress, plain_reason
+from smartsale_emu.runtime.bank_connection import Connection, connect
+from smartsale_emu.runtime.ports import BankAddress
 from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable
 
 Tell = Callable[[Event], None]
@@ -21,13 +26,35 @@ class BankLink(Protocol):
     """A way to the bank. One call is open at a time."""
 
     def call(self, call: int, payload: bytes, tell: Tell) -> None:
-        """Connect, send the payload, tell what happens."""
+        """Connect, send the payload, tell what happens.
+
+        ``BankUnreachable`` first and last: not a byte of it left. ``BankAsked`` first: then ``HostBytes`` as
+        they come, until somebody hangs up or ``BankFailed`` is told.
+        """
 
     def hang_up(self, call: int) -> None:
-        """Give the call up; unknown or finished calls are fine."""
+        """End the call; unknown or finished calls are fine. Nothing more is told of it.
+
+        From within the telling of ``HostBytes`` it means that the answer was taken; at any other time, that
+        an answer may still come, and will meet nobody.
+        """
 
     def close(self) -> None:
         """Give everything back."""
+
+
+class NoBank:
+    """No way of the pinpad's own: the register is asked instead (scheme ПКХ)."""
+
+    def call(self, call: int, payload: bytes, tell: Tell) -> None:  # noqa: ARG002
+        """Nobody is there."""
+        tell(BankUnreachable(call, "the pinpad has no channel of its own"))
+
+    def hang_up(self, call: int) -> None:
+        """Nothing is ever open."""
+
+    def close(self) -> None:
+        """Nothing is ever open."""
 
 
 class EmbeddedBank:
@@ -65,45 +92,135 @@ class EmbeddedBank:
         """Nothing is open between calls."""
 
 
-class TcpBank:
-    """A bank over TCP, a connection for every call. Times are the terminal's, not ours."""
+@dataclass(slots=True)
+class _Call:
+    """One message on its way, from dialling to hanging up."""
 
-    def __init__(self, address: TcpAddress) -> None:
-        self._address = address
-        self._calls: dict[int, asyncio.Task[None]] = {}
+    number: int
+    payload: bytes = field(repr=False)
+    tell: Tell
+    dialling: asyncio.Task[None] | None = None
+    connection: Connection | None = None
+    answer: bytearray = field(default_factory=bytearray, repr=False)
+    being_told: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """True while the one whole answer is being told: whoever hangs up now has taken it."""
+        return self.being_told and _is_one_message(bytes(self.answer))
+
+
+class TcpBank:
+    """A bank over TCP or TLS, at a primary address and perhaps at a backup.
+
+    For every new connection the addresses are tried in their order, ``connect_timeout`` seconds each, TLS
+    handshake included; the first one that answers is used. The other timers are the terminal's, not ours.
+    ``tls`` is needed when one of the addresses is ``tls:`` (`tls.client_tls`).
+
+    ``keep``: a connection serves one call after the other instead of one. It is kept only when a call was
+    hung up from within the telling of its answer and the answer was one whole message, so that nothing can
+    be under way on it; every other call takes its connection along. One that the bank has closed meanwhile
+    is replaced in silence, as long as not a byte of the message has left.
+
+    Raises:
+        ValueError: no address, or one is ``tls:`` and ``tls`` is None.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[BankAddress],
+        *,
+        connect_timeout: float,
+        keep: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        if not addresses or (tls is None and any(address.tls for address in addresses)):
+            raise ValueError("a bank needs an address, and TLS settings for tls:")
+        self._addresses, self._timeout, self._keep, self._tls = addresses, connect_timeout, keep, tls
+        self._call: _Call | None = None
+        self._kept: Connection | None = None
 
     def call(self, call: int, payload: bytes, tell: Tell) -> None:
-        """Connect and send in the background."""
-        task = asyncio.get_running_loop().create_task(self._converse(call, payload, tell))
-        self._calls[call] = task
-        task.add_done_callback(lambda _: self._calls.pop(call, None))
+        """Connect and send in the background; a call that is still open is given up."""
+        self._give_up()
+        self._call = opened = _Call(call, payload, tell)
+        opened.dialling = asyncio.get_running_loop().create_task(self._converse(opened))
 
     def hang_up(self, call: int) -> None:
-        """Cancel the call: a connection that is not made yet never will be, one that is made is closed."""
-        task = self._calls.pop(call, None)
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
+        """See `BankLink.hang_up`."""
+        if self._call is not None and self._call.number == call:
+            self._give_up()
 
     def close(self) -> None:
-        """Cancel every call."""
-        for call in list(self._calls):
-            self.hang_up(call)
+        """Give the call up, and the connection that was kept."""
+        self._give_up()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
-    async def _converse(self, call: int, payload: bytes, tell: Tell) -> None:
-        try:
-            reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
-        except OSError as error:
-            tell(BankUnreachable(call, f"the bank at {self._address.url}: {plain_reason(error)}"))
+    def _give_up(self) -> None:
+        call, self._call = self._call, None
+        if call is None:
             return
-        try:
-            tell(BankAsked(call))
-            if call in self._calls:
-                writer.write(payload)
-            while call in self._calls and (data := await reader.read(4096)):
-                tell(HostBytes(call, data))
-            if call in self._calls:
-                tell(BankFailed(call, "the bank closed the connection"))
-        except OSError as error:
-            tell(BankFailed(call, f"the connection to the bank broke: {plain_reason(error)}"))
-        finally:
-            writer.close()
+        if call.dialling is not None:
+            call.dialling.cancel()
+        if call.connection is None:
+            return
+        if not call.answered:
+            call.connection.abort()
+        elif self._keep:
+            call.connection.rest()
+            self._kept = call.connection
+        else:
+            call.connection.close()
+
+    async def _converse(self, call: _Call) -> None:
+        failed = "" if self._reuse(call) else await self._dial(call)
+        call.dialling = None
+        if failed or call.connection is None:
+            self._call = None
+            call.tell(BankUnreachable(call.number, failed))
+            return
+        call.connection.listen(partial(self._heard, call), partial(self._ended, call))
+        call.tell(BankAsked(call.number))
+        call.connection.send(call.payload)  # nothing, if the call was hung up while that was told
+
+    def _reuse(self, call: _Call) -> bool:
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return False
+        if not kept.usable():
+            kept.close()
+            return False
+        call.connection = kept
+        return True
+
+    async def _dial(self, call: _Call) -> str:
+        """Give the call a connection; return "", or why no address gave one."""
+        failures = []
+        for address in self._addresses:
+            call.connection = connect(address, self._tls)
+            failed = await call.connection.dial(address, self._timeout)
+            if not failed:
+                return ""
+            failures.append(f"the bank at {address.url}: {failed}")
+        return "; ".join(failures)
+
+    def _heard(self, call: _Call, data: bytes) -> None:
+        call.answer += data
+        call.being_told = True
+        call.tell(HostBytes(call.number, data))
+        call.being_told = False
+
+    def _ended(self, call: _Call, because: str) -> None:
+        self._call = None
+        call.tell(BankFailed(call.number, because))
+
+
+def _is_one_message(data: bytes) -> bool:
+    """Tell whether this is one message with its length in front, and nothing besides.
+
+    >>> [_is_one_message(bytes.fromhex(data)) for data in ("00024142", "000241", "000141000142")]
+    [True, False, False]
+    """
+    return len(data) > 2 and len(data) == 2 + int.from_bytes(data[:2], "big")

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
-from smartsale_emu.doors import (
+from smartsale_emu.emulator.doors import (
     CallHost,
     Effect,
     Event,
@@ -21,14 +21,14 @@ from smartsale_emu.doors import (
     WriteLine,
     hand_event,
 )
-from smartsale_emu.emulator import Emulator
+from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.errors import PortError, SetupError
 from smartsale_emu.payment.cardholder import Action, Cardholder
 from smartsale_emu.runtime.bank_link import BankLink
 from smartsale_emu.runtime.ports import Port
-from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
+from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, Print, ReadCard, Remember
 from smartsale_emu.terminal.events import PoweredOn
-from smartsale_emu.terminal.memory import Memory, dump_memory
+from smartsale_emu.terminal.memory import dump_change, dump_memory
 from smartsale_emu.units import Millis, later
 
 
@@ -36,7 +36,10 @@ class Store(Protocol):
     """Where the memory is written, atomically and synced."""
 
     def save(self, text: str) -> None:
-        """Write the text. Raises StateError."""
+        """Write the whole text in place of the former one. Raises StateError."""
+
+    def append(self, line: str) -> None:
+        """Write a line behind the text. Raises StateError."""
 
 
 class Clock:
@@ -165,8 +168,8 @@ class Driver:
                 self._port.write(data)
             case FlushLine():
                 self._port.flush()
-            case Remember(memory):
-                self._save(memory)
+            case Remember():
+                self._remember(effect)
             case CallHost(call, payload):
                 self._bank.call(call, payload, self.tell)
             case HangUp(call):
@@ -177,7 +180,7 @@ class Driver:
                 self._act(self._cardholder.on_pin_prompt(attempt), now)
             case HandsOff():
                 self._hand = None
-            case Display() | Trace():
+            case Display() | Print() | Trace():
                 pass
             case _:
                 assert_never(effect)
@@ -187,8 +190,11 @@ class Driver:
             except SetupError as error:  # a trace that cannot be written must not cost the effects behind it
                 self.stop(error)
 
-    def _save(self, memory: Memory) -> None:
-        self._store.save(dump_memory(memory))
+    def _remember(self, effect: Remember) -> None:
+        if effect.anew:
+            self._store.save(dump_memory(effect.memory))
+        else:
+            self._store.append(dump_change(effect.memory, effect.entries))
 
     # --- hands and time ----------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@
 | ``tcp:HOST:PORT`` | the register connects; port 0 takes any free one |
 
 The transports are those of PROTOCOL.md, section 3. `open_port` (port_table.py) makes one from its URL.
+
+A bank has an address of its own kind: ``tcp:HOST:PORT`` or ``tls:HOST:PORT`` (`bank_address`).
 """
 
 import errno
@@ -91,7 +93,29 @@ class TcpAddress:
     @property
     def url(self) -> str:
         """The address as a port URL."""
-        return f"tcp:[{self.host}]:{self.port}" if ":" in self.host else f"tcp:{self.host}:{self.port}"
+        return _url("tcp", self.host, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class BankAddress:
+    """Where a bank listens: a host and a TCP port, 0 to 65535; ``tls``: it speaks TLS there."""
+
+    host: str
+    port: int
+    tls: bool = False
+
+    @property
+    def url(self) -> str:
+        """The address as a URL.
+
+        >>> BankAddress("::1", 8583, tls=True).url
+        'tls:[::1]:8583'
+        """
+        return _url("tls" if self.tls else "tcp", self.host, self.port)
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}:[{host}]:{port}" if ":" in host else f"{scheme}:{host}:{port}"
 
 
 def split_url(url: str) -> tuple[str, str]:
@@ -136,27 +160,34 @@ def parse_tcp(text: str) -> TcpAddress:
     Raises:
         PortError: not a host name, or not a port number.
     """
-    parts = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]\s]+)):(\d{1,5})", text)
-    if parts is None or int(parts[3]) > 65_535:
-        raise PortError(f"port 'tcp:{text}' is not understood: use tcp:HOST:PORT, PORT 0 to 65535")
-    host = parts[1] or parts[2]
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        raise PortError(f"port 'tcp:{text}' is not understood: {host!r} is no host name") from None
-    return TcpAddress(host, int(parts[3]))
+    return TcpAddress(*_host_and_port("tcp", text))
 
 
-def tcp_address(url: str, option: str) -> TcpAddress:
-    """Read a URL that must be ``tcp:``; ``option`` names it in errors.
+def bank_address(url: str, option: str) -> BankAddress:
+    """Read a bank's URL, ``tcp:HOST:PORT`` or ``tls:HOST:PORT``; ``option`` names it in errors.
+
+    >>> bank_address("tls:bank.example:8583", "--host")
+    BankAddress(host='bank.example', port=8583, tls=True)
 
     Raises:
         PortError: another scheme, or a wrong address.
     """
-    scheme, rest = split_url(url)
-    if scheme != "tcp":
-        raise PortError(f"{option} {url!r}: a bank is reached over tcp:HOST:PORT")
-    return parse_tcp(rest)
+    scheme, _, rest = url.partition(":")
+    if scheme not in ("tcp", "tls"):
+        raise PortError(f"{option} {url!r}: a bank is reached over tcp:HOST:PORT or tls:HOST:PORT")
+    return BankAddress(*_host_and_port(scheme, rest), tls=scheme == "tls")
+
+
+def _host_and_port(scheme: str, text: str) -> tuple[str, int]:
+    parts = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]\s]+)):(\d{1,5})", text)
+    if parts is None or int(parts[3]) > 65_535:
+        raise PortError(f"port '{scheme}:{text}' is not understood: use {scheme}:HOST:PORT, PORT 0 to 65535")
+    host = parts[1] or parts[2]
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise PortError(f"port '{scheme}:{text}' is not understood: {host!r} is no host name") from None
+    return host, int(parts[3])
 
 
 def plain_reason(error: OSError) -> str:

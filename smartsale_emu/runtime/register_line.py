@@ -1,26 +1,34 @@
 """The blocking line of our own register: one exchange over a serial port, a pty or a TCP connection.
 
-A register's ``--port`` is what a pinpad prints: ``tcp:HOST:PORT``, the path of a pty, or a serial device.
+What the pinpad asks meanwhile, the way to the bank or a word of the cashier, is worked aside, so that the
+line is read all the time. A register's ``--port`` is what a pinpad prints: ``tcp:HOST:PORT``, the path of a
+pty, or a serial device.
 """
 
 import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from smartsale_emu.errors import PortError
-from smartsale_emu.register.session import (
+from smartsale_emu.register.effects import (
+    AskCashier,
     Because,
+    CloseHost,
     Ended,
+    FetchHost,
     NoAnswer,
+    OpenHost,
     Outcome,
     RegisterEffect,
-    RegisterSession,
     Remarked,
     Send,
+    SendHost,
     Waited,
 )
+from smartsale_emu.register.session import RegisterSession
 from smartsale_emu.runtime.ports import (
     URL_HELP,
     SerialAddress,
@@ -30,11 +38,13 @@ from smartsale_emu.runtime.ports import (
     plain_reason,
     split_url,
 )
+from smartsale_emu.runtime.register_host import HostChannel
 from smartsale_emu.runtime.serial_device import open_device
 from smartsale_emu.units import Millis
 
 CONNECT_TIMEOUT = 10.0  # seconds
 _READ_SIZE = 65_536
+_POLL = 0.01  # seconds between looks at bank and cashier, while they are at work
 
 
 class Line(Protocol):
@@ -58,8 +68,36 @@ class Line(Protocol):
         """Close the line; what was written still goes out."""
 
 
+@dataclass(frozen=True, slots=True)
+class CashierWord:
+    """What the cashier said: a text, empty for a plain OK; None: there is no window. Or he ``cancelled``."""
+
+    text: str | None
+    cancelled: bool = False
+
+
+class Cashier(Protocol):
+    """Who is asked on behalf of a pinpad. Nothing here waits."""
+
+    def ask(self, text: str) -> None:
+        """Put a question."""
+
+    def said(self) -> CashierWord | None:
+        """Return the answer to the question; None: there is none yet."""
+
+    def withdraw(self) -> None:
+        """Take the question back; without one nothing happens."""
+
+
+OnEffect = Callable[[RegisterEffect], None]
+
+
 def exchange(
-    port: str, session: RegisterSession, *, on_effect: Callable[[RegisterEffect], None] = lambda _: None
+    port: str,
+    session: RegisterSession,
+    *,
+    cashier: Cashier | None = None,
+    on_effect: OnEffect = lambda _: None,
 ) -> Outcome:
     """Run one exchange on a line opened for it, and return how it ended.
 
@@ -72,31 +110,110 @@ def exchange(
     """
     line = open_line(port)
     try:
-        return converse(line, session, on_effect=on_effect)
+        return converse(line, session, cashier=cashier, on_effect=on_effect)
     finally:
         line.close()
 
 
 def converse(
-    line: Line, session: RegisterSession, *, on_effect: Callable[[RegisterEffect], None] = lambda _: None
+    line: Line,
+    session: RegisterSession,
+    *,
+    cashier: Cashier | None = None,
+    channel: HostChannel | None = None,
+    on_effect: OnEffect = lambda _: None,
 ) -> Outcome:
-    """Run one exchange on an open line, which stays open: for registers that never close their port."""
+    """Run one exchange on an open line, which stays open: for registers that never close their port.
+
+    ``channel``: the way to the bank, if it shall have other times than the usual; closed at the end.
+    """
+    conversation = _Conversation(line, session, cashier, channel or HostChannel(), on_effect)
     try:
-        _carry_out(line, session.start(_now()), on_effect)
-        while session.outcome is None:
-            deadline = session.next_deadline()
-            wait = 0.0 if deadline is None else max(0.0, (deadline - _now()) / 1000)
-            if data := line.read(wait):
-                _carry_out(line, session.receive(data, _now()), on_effect)
-            _carry_out(line, session.tick(_now()), on_effect)
+        conversation.run()
     except OSError as error:
         for effect in session.lose_line(_now(), plain_reason(error)):
             on_effect(effect)
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):
-            _carry_out(line, session.cancel(_now()), on_effect)
+            conversation.carry_out(session.cancel(_now()))
         raise
+    finally:
+        conversation.end()
     return session.outcome or NoAnswer(Because.LINE_LOST)
+
+
+class _Conversation:
+    """Carries out the effects of one session and brings it what came of them."""
+
+    def __init__(
+        self,
+        line: Line,
+        session: RegisterSession,
+        cashier: Cashier | None,
+        channel: HostChannel,
+        on_effect: OnEffect,
+    ) -> None:
+        self._line, self._session, self._cashier, self._channel = line, session, cashier, channel
+        self._on_effect = on_effect
+        self._asking = False
+
+    def run(self) -> None:
+        """Converse until the session has its outcome. Raises OSError when the line breaks."""
+        session = self._session
+        self.carry_out(session.start(_now()))
+        while session.outcome is None:
+            if data := self._line.read(self._patience()):
+                self.carry_out(session.receive(data, _now()))
+            self._collect()
+            self.carry_out(session.tick(_now()))
+
+    def end(self) -> None:
+        """Give connection and question back."""
+        self._channel.close()
+        if self._cashier is not None:
+            self._cashier.withdraw()
+
+    def carry_out(self, effects: Iterable[RegisterEffect]) -> None:
+        """Do it, in order."""
+        for effect in effects:
+            match effect:
+                case Send(data):
+                    self._line.write(data)
+                case OpenHost(host, port):
+                    self._channel.open(host, port)
+                case SendHost(data):
+                    self._channel.send(data)
+                case FetchHost():
+                    self._channel.fetch()
+                case CloseHost():
+                    self._channel.close()
+                case AskCashier(text):
+                    self._ask(text)
+                case Waited() | Remarked() | Ended():
+                    pass
+                case _:
+                    assert_never(effect)
+            self._on_effect(effect)
+
+    def _patience(self) -> float:
+        deadline = self._session.next_deadline()
+        wait = 0.0 if deadline is None else max(0.0, (deadline - _now()) / 1000)
+        return min(wait, _POLL) if self._asking or self._channel.open_or_opening else wait
+
+    def _collect(self) -> None:
+        while (told := self._channel.told()) is not None:
+            self.carry_out(told(self._session, _now()))
+        if self._asking and (word := self._cashier.said() if self._cashier else CashierWord(None)):
+            self._asking = False
+            if word.cancelled:
+                self.carry_out(self._session.cashier_refused(_now()))
+            else:
+                self.carry_out(self._session.cashier_said(word.text, _now()))
+
+    def _ask(self, text: str) -> None:
+        self._asking = True
+        if self._cashier is not None:
+            self._cashier.ask(text)
 
 
 def open_line(port: str) -> Line:
@@ -122,20 +239,6 @@ def _address(port: str) -> TcpAddress | SerialAddress:
         return parse_serial(port)
     scheme, rest = split_url(port)
     return parse_tcp(rest) if scheme == "tcp" else parse_serial(rest)
-
-
-def _carry_out(
-    line: Line, effects: Iterable[RegisterEffect], on_effect: Callable[[RegisterEffect], None]
-) -> None:
-    for effect in effects:
-        match effect:
-            case Send(data):
-                line.write(data)
-            case Waited() | Remarked() | Ended():
-                pass
-            case _:
-                assert_never(effect)
-        on_effect(effect)
 
 
 def _now() -> Millis:

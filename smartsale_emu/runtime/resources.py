@@ -1,7 +1,7 @@
-"""The files that come with the package: cards, profiles, keys, scenarios. Each is read as (text, origin).
+"""The files that come with the package: cards, profiles, receipt layouts, keys, scenarios.
 
-``origin`` names the file in error messages. Keys and scenarios stand at the top of a checkout; a wheel
-carries them inside the package, under ``data``.
+Each is read as (text, origin): ``origin`` names the file in error messages. Keys and scenarios stand at the
+top of a checkout; a wheel carries them inside the package, under ``data``.
 """
 
 from importlib.resources import files
@@ -47,6 +47,15 @@ def read_bank_profile(name_or_path: str) -> tuple[str, str]:
         ProfileError: there is none; the text lists what there is.
     """
     return _read_named("bank profile", _package() / "host" / "profiles", name_or_path)
+
+
+def read_receipt_layout(name_or_path: str) -> tuple[str, str]:
+    """Return a receipt layout: one of ours by name, any other by its path (with ``/`` or ``.toml``).
+
+    Raises:
+        ProfileError: there is none; the text lists what there is.
+    """
+    return _read_named("receipt layout", _package() / "payment" / "receipts", name_or_path)
 
 
 def read_scenario(name_or_path: str) -> tuple[str, str]:

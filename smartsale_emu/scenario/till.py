@@ -1,15 +1,44 @@
-"""Our register as one end of a world's line."""
+"""Our register as one end of a world's line; it lends the pinpad its way to the bank when it has one."""
 
-from smartsale_emu.register.session import Habits, Outcome, RegisterEffect, RegisterSession, Send
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from smartsale_emu.register.effects import (
+    CloseHost,
+    FetchHost,
+    OpenHost,
+    Outcome,
+    RegisterEffect,
+    Send,
+    SendHost,
+)
+from smartsale_emu.register.habits import Habits
+from smartsale_emu.register.session import RegisterSession
 from smartsale_emu.sa.tlv import Message
-from smartsale_emu.units import Millis
+from smartsale_emu.scenario.virtual import Connection
+from smartsale_emu.units import Millis, later
+
+FETCH_WAIT = Millis(1000)
+"""A fetch waits so long for bytes of the bank before the register says "nothing yet"."""
 
 
 class SessionTill:
-    """One exchange of our register, in the shape that ``World.plug`` takes."""
+    """One exchange of our register, in the shape that ``World.plug`` takes.
 
-    def __init__(self, request: Message, habits: Habits | None = None) -> None:
-        self._session = RegisterSession(request, habits=habits)
+    ``connect``: its way to the bank, usually ``World.connect``; without one it has none to lend (КПХ).
+    """
+
+    def __init__(
+        self,
+        request: Message,
+        habits: Habits | None = None,
+        *,
+        connect: Callable[[], Connection | None] | None = None,
+    ) -> None:
+        self._session = RegisterSession(request, habits=habits, channel=connect is not None)
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._fetch_ends: Millis | None = None
         self._started = False
         self.told: list[RegisterEffect] = []
 
@@ -20,19 +49,62 @@ class SessionTill:
 
     def receive(self, data: bytes, now: Millis) -> list[bytes]:
         """Take bytes of the pinpad."""
-        return self._written(self._session.receive(data, now))
+        return self._carry_out(self._session.receive(data, now), now)
 
     def tick(self, now: Millis) -> list[bytes]:
         """Let time pass; the first call sends the request."""
         if not self._started:
             self._started = True
-            return self._written(self._session.start(now))
-        return self._written(self._session.tick(now))
+            return self._carry_out(self._session.start(now), now)
+        return self._carry_out([*self._session.tick(now), *self._fetched(now)], now)
 
     def next_deadline(self) -> Millis | None:
         """When ``tick`` has something to do."""
-        return self._session.next_deadline()
+        deadlines = [self._session.next_deadline()]
+        if self._fetch_ends is not None:
+            arrival = self._connection.next_arrival() if self._connection else None
+            deadlines += [self._fetch_ends, arrival]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
-    def _written(self, effects: list[RegisterEffect]) -> list[bytes]:
-        self.told += effects
-        return [effect.data for effect in effects if isinstance(effect, Send)]
+    # --- effects -----------------------------------------------------------------------------------------
+
+    def _carry_out(self, effects: Iterable[RegisterEffect], now: Millis) -> list[bytes]:
+        """Do what the session asks, and what it asks for that in turn; returns what is to be written."""
+        written, queue = [], deque(effects)
+        while queue:
+            effect = queue.popleft()
+            self.told.append(effect)
+            if isinstance(effect, Send):
+                written.append(effect.data)
+            else:
+                queue += self._at_bank(effect, now)
+        return written
+
+    def _at_bank(self, effect: RegisterEffect, now: Millis) -> list[RegisterEffect]:
+        match effect:
+            case OpenHost():
+                self._connection = self._connect() if self._connect else None
+                return self._session.host_opened(self._connection is not None, now)
+            case SendHost(data):
+                sent = self._connection is not None and self._connection.send(data)
+                return self._session.host_sent(sent, now)
+            case FetchHost():
+                self._fetch_ends = later(now, FETCH_WAIT)
+                return self._fetched(now)
+            case CloseHost():
+                self._connection = self._fetch_ends = None
+            case _:
+                pass
+        return []
+
+    def _fetched(self, now: Millis) -> list[RegisterEffect]:
+        """What has come for the fetch that is under way; "nothing yet" when its time is over."""
+        if self._fetch_ends is None or self._connection is None:
+            return []
+        data = self._connection.read(now)
+        if data is None:
+            return self._session.host_closed(now)
+        if not data and now < self._fetch_ends:
+            return []
+        self._fetch_ends = None
+        return self._session.host_fetched(data or None, now)

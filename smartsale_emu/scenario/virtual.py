@@ -5,13 +5,15 @@ can lose, delay or cut anything: the line, the bank, the power.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from itertools import count
 from typing import Protocol, assert_never
 
-from smartsale_emu.doors import (
+from smartsale_emu.emulator.doors import (
     CallHost,
     Effect,
     Event,
@@ -23,20 +25,17 @@ from smartsale_emu.doors import (
     WriteLine,
     hand_event,
 )
-from smartsale_emu.emulator import Emulator
+from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.host.session import BankSession
 from smartsale_emu.payment.cardholder import Action, Cardholder
-from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
-from smartsale_emu.terminal.events import (
-    BankAsked,
-    BankFailed,
-    BankUnreachable,
-    PoweredOn,
-)
-from smartsale_emu.terminal.memory import dump_memory
+from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, Print, ReadCard, Remember
+from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable, PoweredOn
+from smartsale_emu.terminal.memory import dump_change, dump_memory
 from smartsale_emu.units import Millis, calendar
 
 BANK_DELAY, LINE_DELAY = Millis(300), Millis(1)
+TOO_LATE = Millis(40_000)
+NONSENSE = b"\x00\x04????"
 
 
 class Till(Protocol):
@@ -80,6 +79,34 @@ class PowerCutError(Exception):
     """The power failed before an effect was carried out."""
 
 
+@dataclass(slots=True)
+class Connection:
+    """A register's connection to the bank (scheme ПКХ). ``send``: False when it is broken.
+
+    ``coming``: what the bank sends back, and when; None when it closes the connection.
+    """
+
+    send: Callable[[bytes], bool]
+    coming: deque[tuple[Millis, bytes | None]] = field(default_factory=deque)
+
+    def next_arrival(self) -> Millis | None:
+        """When there is something to read."""
+        return self.coming[0][0] if self.coming else None
+
+    def read(self, now: Millis) -> bytes | None:
+        """Return what has come, empty for nothing; None, once, when the bank has closed the connection."""
+        read = b""
+        while self.coming and self.coming[0][0] <= now:
+            data = self.coming[0][1]
+            if data is None and read:
+                break
+            self.coming.popleft()
+            if data is None:
+                return None
+            read += data
+        return read
+
+
 class World:
     """Everything around one pinpad. ``on_wire`` may change or drop what passes the line."""
 
@@ -104,7 +131,8 @@ class World:
         self.cardholder = cardholder
         self.now = Millis(0)
         self.screen = ""
-        self.saved: str | None = None
+        self._disk: list[str] = []
+        self.printed: list[str] = []
         self.unread = bytearray()
         self.till: Till | None = None
         self.traces: list[tuple[Millis, Trace]] = []
@@ -116,6 +144,11 @@ class World:
         self.bank_messages = 0
         self.emulator = boot(None)
         self._do(self.emulator.handle(PoweredOn(), self.now))
+
+    @property
+    def saved(self) -> str | None:
+        """The text of the memory's file, None as long as nothing was written."""
+        return "".join(self._disk) if self._disk else None
 
     # --- the power ---------------------------------------------------------------------------------------
 
@@ -234,8 +267,10 @@ class World:
                 self._to_register(data)
             case FlushLine():
                 self.unread.clear()
-            case Remember(memory):
-                self.saved = dump_memory(memory)
+            case Remember():
+                self._remember(effect)
+            case Print(text):
+                self.printed.append(text)
             case CallHost():
                 self._call(effect)
             case Display(text):
@@ -253,6 +288,12 @@ class World:
                 self.traces.append((self.now, effect))
             case _:
                 assert_never(effect)
+
+    def _remember(self, effect: Remember) -> None:
+        if effect.anew:
+            self._disk = [dump_memory(effect.memory)]
+        else:
+            self._disk.append(dump_change(effect.memory, effect.entries))
 
     def _act(self, action: Action | None) -> None:
         self._hands += 1
@@ -287,17 +328,19 @@ class World:
         if delivery is Delivery.LOST_THERE:
             return
         if delivery is Delivery.OVERTAKEN:
-            self._later(40_000, lambda: self._arrives_late(effect.payload), outlives_power=True)
+            self._later(
+                TOO_LATE, lambda: self._arrives_late(self._open_bank(), effect.payload), outlives_power=True
+            )
             return
-        reply = self._bank_acts(effect.payload)
+        reply = self._bank_acts(self._open_bank(), effect.payload)
         if life == self._life:
             self._reply(effect.call, reply, delivery)
 
-    def _arrives_late(self, payload: bytes) -> None:
-        self._bank_acts(payload)
+    def _arrives_late(self, session: BankSession, data: bytes) -> None:
+        self._bank_acts(session, data)
 
-    def _bank_acts(self, payload: bytes) -> bytes:
-        reply, _ = self._open_bank().receive(payload, calendar(self._epoch, self.now))
+    def _bank_acts(self, session: BankSession, data: bytes) -> bytes:
+        reply, _ = session.receive(data, calendar(self._epoch, self.now))
         return reply
 
     def _reply(self, call: int, reply: bytes, delivery: Delivery) -> None:
@@ -305,9 +348,9 @@ class World:
             case Delivery.FINE:
                 self._later(self._bank_delay, lambda: self.tell(HostBytes(call, reply)))
             case Delivery.LATE:
-                self._later(self._bank_delay + 40_000, lambda: self.tell(HostBytes(call, reply)))
+                self._later(self._bank_delay + TOO_LATE, lambda: self.tell(HostBytes(call, reply)))
             case Delivery.GARBAGE:
-                self._later(self._bank_delay, lambda: self.tell(HostBytes(call, b"\x00\x04????")))
+                self._later(self._bank_delay, lambda: self.tell(HostBytes(call, NONSENSE)))
             case Delivery.CLOSED:
                 self._later(
                     self._bank_delay, lambda: self.tell(BankFailed(call, "the bank closed the connection"))
@@ -316,3 +359,39 @@ class World:
                 pass
             case _:
                 assert_never(delivery)
+
+    # --- the bank behind the register (ПКХ) ----------------------------------------------------------------
+
+    def connect(self) -> Connection | None:
+        """A register connects to the bank; None when that cannot be reached."""
+        if self.delivery(self.bank_messages) is Delivery.UNREACHABLE:
+            self.bank_messages += 1
+            return None
+        session, coming = self._open_bank(), deque[tuple[Millis, bytes | None]]()
+        return Connection(lambda data: self._carry(session, data, coming), coming)
+
+    def _carry(self, session: BankSession, data: bytes, coming: deque[tuple[Millis, bytes | None]]) -> bool:
+        """Bytes of a register on their way to the bank, which no power cut of the pinpad stops."""
+        delivery = self.delivery(self.bank_messages)
+        self.bank_messages += 1
+        if delivery is Delivery.OVERTAKEN:
+            self._later(TOO_LATE, lambda: self._arrives_late(session, data), outlives_power=True)
+        if delivery in (Delivery.UNREACHABLE, Delivery.LOST_THERE, Delivery.OVERTAKEN):
+            return delivery is not Delivery.UNREACHABLE
+        reply = self._bank_acts(session, data)
+        moment = Millis(self.now + self._bank_delay + (TOO_LATE if delivery is Delivery.LATE else 0))
+        match delivery:
+            case Delivery.FINE | Delivery.LATE:
+                if reply:
+                    coming.append((moment, reply))
+                if session.closed:
+                    coming.append((moment, None))
+            case Delivery.GARBAGE:
+                coming.append((moment, NONSENSE))
+            case Delivery.CLOSED:
+                coming.append((moment, None))
+            case Delivery.LOST_BACK:
+                pass
+            case _:
+                assert_never(delivery)
+        return True

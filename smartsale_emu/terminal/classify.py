@@ -5,8 +5,7 @@ Nothing is changed here. ``Work`` already holds the content of the event (see ``
 
 from typing import assert_never
 
-from smartsale_emu.payment.card import Card, EntryMode, PinRule
-from smartsale_emu.sa.codes import OperationCode
+from smartsale_emu.payment.authorization import Transaction
 from smartsale_emu.terminal.events import (
     AnswerFate,
     BankAsked,
@@ -16,8 +15,10 @@ from smartsale_emu.terminal.events import (
     CancelPressed,
     CardPresented,
     CardPulled,
+    CashierReplied,
     DeadlineReached,
     FinalFate,
+    PaperChanged,
     PinEntered,
     PoweredOn,
     RegisterLeft,
@@ -30,29 +31,38 @@ from smartsale_emu.terminal.money import (
     Fate,
     ReversalRequest,
     ReversalVerdict,
+    SettlementVerdict,
     bank_verdict,
     fate_of_final,
-    must_reverse,
     reversal_request,
     reversal_verdict,
+    settlement_verdict,
 )
+from smartsale_emu.terminal.needs import Need
+from smartsale_emu.terminal.operations import Undo
 from smartsale_emu.terminal.outcome import OutcomeKind
+from smartsale_emu.terminal.profile import NamesOther
 from smartsale_emu.terminal.requests import Request
 from smartsale_emu.terminal.table import ATTEMPTS, DEADLINES, Kind, State
 from smartsale_emu.terminal.work import Work
 
 
-def classify(state: State, event: TerminalEvent, work: Work) -> Kind:
-    """Return the kind of an event in a state."""
+def classify(state: State, event: TerminalEvent, need: Need | None, work: Work) -> Kind | None:
+    """Return the kind of an event in a state; None for what only the desk takes note of.
+
+    ``need``: what the request needs next, where the event brought something for it.
+    """
     match event:
+        case PaperChanged():
+            return None
         case RequestReceived():
-            return _request(work)
+            return _request(need, work)
+        case CashierReplied() | CardPresented():
+            return _brought(state, event, need)
         case RegisterLeft():
             return _register_left(state, work)
         case AnswerFate(fate):
             return _answer_fate(fate, work)
-        case CardPresented(card):
-            return _card(card, work)
         case PinEntered():
             return Kind.PIN_ENTERED
         case CancelPressed() | CardPulled():
@@ -62,33 +72,55 @@ def classify(state: State, event: TerminalEvent, work: Work) -> Kind:
         case DeadlineReached():
             return _deadline(state, work)
         case PoweredOn():
-            return Kind.POWER_BACK if work.memory.pending is None else Kind.POWER_BACK_OWING
+            return Kind.POWER_BACK_OWING if work.memory.owes else Kind.POWER_BACK
         case _:
             assert_never(event)
 
 
 def reversal_decision(request: Request, work: Work) -> ReversalRequest:
     """Return what operation 53 gets of the present memory."""
-    rule = work.profile.rules.already_reversed
-    return reversal_request(work.memory.last, request.amount, already_reversed=rule)
+    rules = work.profile.rules
+    compared = rules.names_other is NamesOther.REFUSE
+    return reversal_request(
+        work.memory.last,
+        request.amount,
+        already_reversed=rules.already_reversed,
+        rrn=request.rrn if compared else "",
+        authorization_code=request.authorization_code if compared else "",
+    )
 
 
-def _request(work: Work) -> Kind:
+def _brought(state: State, event: CashierReplied | CardPresented, need: Need | None) -> Kind | None:
+    """A reference or a card: what the request needs next, if it was asked for."""
+    if need is not None:
+        return _KINDS_OF_NEEDS[need]
+    if isinstance(event, CardPresented):
+        return Kind.CARD_ANSWERED  # ignored wherever no card is asked for
+    return Kind.CANCELLED if state is State.CASHIER else None
+
+
+def _request(need: Need | None, work: Work) -> Kind:
     request = work.request
-    if work.memory.pending is not None:
-        return Kind.REQUEST_HELD
-    if not isinstance(request, Request):
+    if work.memory.owes and not work.debt_tried:
+        only_settlement = work.memory.pending is None and need is Need.SETTLEMENT
+        return Kind.SETTLEMENT_NEEDED if only_settlement else Kind.REQUEST_HELD
+    if not isinstance(request, Request) or need is None:
         return Kind.REQUEST_REFUSED
-    match request.operation.code:
-        case OperationCode.SALE:
-            return Kind.SALE_REQUESTED
-        case OperationCode.TEST_CONNECTION:
-            return Kind.TEST_REQUESTED
-        case OperationCode.EMERGENCY_REVERSAL:
-            return _REVERSAL_KINDS.get(reversal_decision(request, work), Kind.REVERSAL_REFUSED)
-        case other:
-            raise AssertionError(f"operation {int(other)} has a row and no kind of its own")
+    if need is Need.REVERSAL:
+        return _REVERSAL_KINDS.get(reversal_decision(request, work), Kind.REVERSAL_REFUSED)
+    return Kind.MEMORY_ANSWERED if need is Need.NOTHING else _KINDS_OF_NEEDS[need]
 
+
+_KINDS_OF_NEEDS = {
+    Need.CASHIER: Kind.CASHIER_NEEDED,
+    Need.CARD: Kind.CARD_NEEDED,
+    Need.CHIP: Kind.CHIP_NEEDED,
+    Need.PIN: Kind.PIN_NEEDED,
+    Need.BANK: Kind.BANK_NEEDED,
+    Need.NOTHING: Kind.CARD_ANSWERED,
+    Need.REFUSED: Kind.REFUSED_HERE,
+    Need.SETTLEMENT: Kind.SETTLEMENT_NEEDED,
+}
 
 _REVERSAL_KINDS = {
     ReversalRequest.SEND: Kind.REVERSAL_GRANTED,
@@ -97,31 +129,14 @@ _REVERSAL_KINDS = {
 }
 
 
-def _card(card: Card, work: Work) -> Kind:
-    if card.entry_mode is EntryMode.MAGSTRIPE and card.service_code[:1] in ("2", "6"):
-        return Kind.CARD_NEEDS_CHIP
-    amount = work.request.amount if isinstance(work.request, Request) else None
-    over_limit = (amount or 0) > work.profile.rules.no_pin_limit
-    match card.pin_rule:
-        case PinRule.ALWAYS:
-            return Kind.CARD_NEEDS_PIN
-        case PinRule.NEVER:
-            return Kind.CARD_NEEDS_NO_PIN
-        case PinRule.OVER_LIMIT:
-            return Kind.CARD_NEEDS_PIN if over_limit else Kind.CARD_NEEDS_NO_PIN
-        case _:
-            assert_never(card.pin_rule)
-
-
 def _bank(state: State, event: BankAsked | BankUnreachable | BankFailed | BankReplied, work: Work) -> Kind:
     match event:
         case BankAsked():
             return Kind.BANK_ASKED
         case BankReplied(_, answer) if state in ATTEMPTS:
-            retry = reversal_verdict(answer.response_code) is ReversalVerdict.RETRY
-            return Kind.REVERSAL_FAILED if retry else Kind.REVERSAL_ENDED
+            return _attempt_answered(state, answer.response_code, work)
         case BankUnreachable() | BankFailed() if state in ATTEMPTS:
-            return Kind.REVERSAL_FAILED
+            return _attempt_failed(state, work)
         case BankUnreachable():
             return Kind.BANK_UNREACHABLE
         case BankFailed():
@@ -130,6 +145,32 @@ def _bank(state: State, event: BankAsked | BankUnreachable | BankFailed | BankRe
             return _verdict(bank_verdict(answer.response_code), work)
         case _:
             assert_never(event)
+
+
+def _attempt_answered(state: State, code: str, work: Work) -> Kind:
+    if work.memory.pending is not None:
+        retry = reversal_verdict(code) is ReversalVerdict.RETRY
+        return _attempt_failed(state, work) if retry else Kind.REVERSAL_ENDED
+    waiting, verdict = work.reconciling.waiting, settlement_verdict(code)
+    if verdict is SettlementVerdict.RETRY:
+        return _attempt_failed(state, work)
+    if not isinstance(waiting, Transaction):
+        return Kind.UPLOAD_TAKEN
+    match verdict:
+        case SettlementVerdict.AGREED:
+            return Kind.DAY_CLOSED
+        case SettlementVerdict.DIFFERS if waiting is Transaction.SETTLEMENT:
+            return Kind.TOTALS_DIFFER
+        case SettlementVerdict.DIFFERS | SettlementVerdict.REFUSED:
+            return Kind.CLOSING_REFUSED
+
+
+def _attempt_failed(state: State, work: Work) -> Kind:
+    """A request that waits behind the attempt is served all the same when it needs no bank."""
+    request = work.request
+    needs_bank = isinstance(request, Request) and request.operation.asks_bank
+    harmless = state is State.CLEARING and not needs_bank
+    return Kind.ATTEMPT_FAILED_HARMLESS if harmless else Kind.ATTEMPT_FAILED
 
 
 def _verdict(verdict: BankVerdict, work: Work) -> Kind:
@@ -149,7 +190,8 @@ def _verdict(verdict: BankVerdict, work: Work) -> Kind:
 
 
 def _money_at_stake(work: Work) -> bool:
-    return must_reverse(bank_asked=True, declined=False, acknowledged=False, undo=work.undo)
+    """Whether what the bank was asked, or has approved, is to be undone when the operation is interrupted."""
+    return work.undo is Undo.BY_REVERSAL
 
 
 def _no_answer(work: Work) -> Kind:
@@ -158,7 +200,13 @@ def _no_answer(work: Work) -> Kind:
 
 def _deadline(state: State, work: Work) -> Kind:
     kind = DEADLINES[state].kind
-    return _no_answer(work) if kind is Kind.NO_ANSWER else kind
+    match kind:
+        case Kind.NO_ANSWER:
+            return _no_answer(work)
+        case Kind.ATTEMPT_FAILED:
+            return _attempt_failed(state, work)
+        case _:
+            return kind
 
 
 def _register_left(state: State, work: Work) -> Kind:

@@ -14,7 +14,7 @@ def mermaid() -> str:
     >>> print("\\n".join(mermaid().splitlines()[:3]))
     stateDiagram-v2
         [*] --> IDLE
-        CARD_PROMPT : card prompt (timer card)
+        CASHIER : cashier's answer (timer cashier)
     """
     lines = ["stateDiagram-v2", "    [*] --> IDLE"]
     lines += [f"    {state.name} : {_label(state)}" for state in State if _label(state) != state.name]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from smartsale_emu.payment.authorization import AuthorizationRequest
 from smartsale_emu.sa.tlv import Message
+from smartsale_emu.terminal.journal import Entry
 from smartsale_emu.terminal.memory import Memory
 from smartsale_emu.units import Millis
 
@@ -46,6 +47,20 @@ class EnterPin:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCashier:
+    """Put a question to the cashier through the register; ``text`` is field 76."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """Print a slip on the terminal's own printer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandsOff:
     """Readers and keypad are closed: nothing is expected of the customer."""
 
@@ -67,9 +82,14 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Write the memory to disk and sync it before the next effect."""
+    """Write the memory to disk and sync it before the next effect.
+
+    ``entries``: what is new or changed in its journal. ``anew``: the journal has begun anew; write the whole.
+    """
 
     memory: Memory
+    entries: tuple[Entry, ...] = ()
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +102,16 @@ class Note:
 
 
 TerminalEffect = (
-    Wait | Answer | Display | ReadCard | EnterPin | HandsOff | CallBank | HangUp | Remember | Note
+    Wait
+    | Answer
+    | AskCashier
+    | Display
+    | Print
+    | ReadCard
+    | EnterPin
+    | HandsOff
+    | CallBank
+    | HangUp
+    | Remember
+    | Note
 )

@@ -27,9 +27,21 @@ class PoweredOn:
 
 @dataclass(frozen=True, slots=True)
 class RequestReceived:
-    """A complete request of the register, already acknowledged."""
+    """A complete request of the register, already acknowledged.
+
+    ``debt_tried``: it has waited for one attempt at what is owed to the bank, in vain.
+    """
 
     message: Message
+    debt_tried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CashierReplied:
+    """The register's reply to a question: field 67, None if it is no number, and field 77."""
+
+    result: int | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,13 @@ class CancelPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class PaperChanged:
+    """The terminal's own printer has run out of paper, or has some again."""
+
+    loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BankAsked:
     """The first byte of the message left for the bank: from now on money may have moved."""
 
@@ -106,9 +125,9 @@ class DeadlineReached:
     """The deadline of the present state has come."""
 
 
-HandEvent = CardPresented | CardPulled | PinEntered | CancelPressed
+HandEvent = CardPresented | CardPulled | PinEntered | CancelPressed | PaperChanged
 BankEvent = BankAsked | BankUnreachable | BankReplied | BankFailed
-LineEvent = RequestReceived | RegisterLeft | AnswerFate
+LineEvent = RequestReceived | CashierReplied | RegisterLeft | AnswerFate
 TerminalEvent = PoweredOn | DeadlineReached | HandEvent | BankEvent | LineEvent
 
 
@@ -127,6 +146,12 @@ def said(event: TerminalEvent) -> str:
             return f"the bank answered {answer.response_code}"
         case AnswerFate(fate):
             return str(fate)
+        case CashierReplied(result, text):
+            return (
+                "the cashier answered" if result == 0 and text else f"the cashier did not answer ({result})"
+            )
+        case PaperChanged(loaded):
+            return "paper was loaded" if loaded else "the paper has run out"
         case _:
             return _SAID[type(event)]
 

@@ -1,44 +1,30 @@
-"""What survives a power cut: counters, totals, the last operation, the reversal that is owed.
+"""What survives a power cut: counters, the day's journal, the last operation, and what is owed to the bank.
 
-A memory is a value; the terminal replaces it and asks for it to be written (effect ``Remember``). The card
-number is kept sealed under the terminal's storage key and masked, never in clear; PIN and track never at all.
+A memory is a value; the terminal replaces it and asks for it to be written (effect ``Remember``). The file is
+a text of lines, each a JSON object ``{"memory": …, "entries": […]}``: a memory, and the journal entries that
+came with it. The last memory counts and the entries add up, so that writing one line is one step for both; a
+line that the power cut short was never synced, and what it protects never happened.
 """
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any
 
 from smartsale_emu.errors import StateError
-from smartsale_emu.payment.authorization import (
-    AuthorizationAnswer,
-    AuthorizationRequest,
-    CardData,
-    Original,
-    Step,
-    Transaction,
-)
-from smartsale_emu.payment.card import EntryMode
-from smartsale_emu.security.masking import Secret, SecretBytes
-from smartsale_emu.units import CurrencyCode, MinorUnits
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step, Transaction
+from smartsale_emu.terminal.journal import Entry, EntryState, Journal
+from smartsale_emu.terminal.kept import KeptRequest, Safe
+from smartsale_emu.terminal.operations import Name
+from smartsale_emu.units import MinorUnits
 
-FORMAT = 1
+FORMAT = 2
 REMARKS_KEPT = 100
 STAN_LAST = 999_999
-
-
-class Safe(Protocol):
-    """The secure part of the pinpad: it encrypts PINs and seals what must not lie in clear."""
-
-    def pin_block(self, pin: Secret, pan: str) -> SecretBytes:
-        """Return the ISO 9564 format 0 block under the PIN key, 8 bytes."""
-
-    def seal(self, text: str) -> str:
-        """Return the text under the storage key, in printable characters."""
-
-    def unseal(self, sealed: str) -> str:
-        """Return the text of a sealed one. Raises StateError if it was sealed under another key."""
+BATCH_LAST = 999_999
+SLIP_LAST = 9999
 
 
 class ReversedBy(StrEnum):
@@ -59,33 +45,15 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRequest:
-    """What a reversal needs of its original. ``sealed_pan`` opens with the terminal's storage key only."""
-
-    transaction: str
-    terminal_id: str
-    merchant_id: str
-    stan: int
-    sent_at: str  # ISO 8601, local
-    amount: int
-    currency: str
-    masked_pan: str
-    sealed_pan: str
-    expiry: str
-    sequence: str
-    entry_mode: str
-    pin_capable: bool
-
-
-@dataclass(frozen=True, slots=True)
 class LastOperation:
     """The last money operation that the bank approved: the candidate of operation 53 (section 0.4).
 
-    ``status``: field 39 that the register was sent. ``in_doubt``: kept although EOT answered its final.
-    ``told``: the register acknowledged that operation 53 undid it.
+    ``number``: its slip in the journal. ``status``: field 39 that the register was sent. ``in_doubt``: kept
+    although EOT answered its final. ``told``: the register acknowledged that operation 53 undid it.
     """
 
-    operation: int
+    operation: Name
+    number: int
     request: KeptRequest
     status: int
     rrn: str
@@ -99,17 +67,19 @@ class LastOperation:
 class Pending:
     """An operation that the register has not acknowledged, or whose reversal is owed to the bank.
 
-    ``status``: field 39 of its final answer, 0 as long as no approval is known. ``attempts``: reversals sent;
-    ``reversing_at``: the time that all of them carry, ISO 8601. ``by_register``: operation 53 asked for it.
+    ``status``: field 39 of its final answer, 0 as long as no approval is known. ``entry``: how it will stand
+    in the journal, once an approval is known. ``attempts``: reversals sent; ``reversing_at``: the time that
+    all of them carry, ISO 8601. ``by_register``: operation 53 asked for it.
     """
 
-    operation: int
+    operation: Name
     request: KeptRequest
     stage: Stage
     because: str
     status: int = 0
     rrn: str = ""
     authorization_code: str = ""
+    entry: Entry | None = None
     attempts: int = 0
     reversing_at: str = ""
     by_register: bool = False
@@ -128,27 +98,41 @@ class Remark:
 class Memory:
     """Everything the pinpad keeps.
 
-    ``terminal_id``: under which it last ran. ``kept_count`` and ``kept_amount``: approved, taken by the
-    register and not reversed; ``last`` is among them as long as nobody reversed it.
+    ``terminal_id``: under which it last ran. ``stan`` and ``slip``: the numbers last used. ``day``: number of
+    the open operating day, the bank's batch. ``settling``: why a settlement that was begun is not ended yet,
+    empty if none is.
     """
 
     terminal_id: str = ""
     stan: int = 0
     slip: int = 0
     day: int = 1
-    kept_count: int = 0
-    kept_amount: int = 0
+    settling: str = ""
     last: LastOperation | None = None
     pending: Pending | None = None
     remarks: tuple[Remark, ...] = ()
+    journal: Journal = field(default=Journal())
+
+    @property
+    def owes(self) -> bool:
+        """Whether something is owed to the bank: a reversal, or the rest of a settlement."""
+        return self.pending is not None or bool(self.settling)
 
     def next_stan(self) -> "Memory":
         """Return a memory with the next STAN: 1 to 999999, then 1 again."""
         return replace(self, stan=self.stan % STAN_LAST + 1)
 
     def next_slip(self) -> "Memory":
-        """Return a memory with the next slip number: 1 to 9999, then 1 again."""
-        return replace(self, slip=self.slip % 9999 + 1)
+        """Return a memory with the next slip number: 1 to 9999, then 1 again; one in use is passed over."""
+        slip = self.slip % SLIP_LAST + 1
+        while slip in self.journal.entries and len(self.journal) < SLIP_LAST:
+            slip = slip % SLIP_LAST + 1
+        return replace(self, slip=slip)
+
+    def next_day(self) -> "Memory":
+        """Return the memory of a new operating day: slips from 1, an empty journal, nothing to reverse."""
+        day = self.day % BATCH_LAST + 1
+        return replace(self, day=day, slip=0, settling="", last=None, journal=Journal())
 
     def remarked(self, kind: str, stan: int, text: str) -> "Memory":
         """Return a memory with one more remark; the oldest of a hundred goes."""
@@ -156,24 +140,7 @@ class Memory:
         return replace(self, remarks=remarks[-REMARKS_KEPT:])
 
 
-def keep_request(request: AuthorizationRequest, safe: Safe) -> KeptRequest:
-    """Return what must be kept of a financial request so that it can be undone after a power cut."""
-    card = request.card
-    return KeptRequest(
-        transaction=request.transaction,
-        terminal_id=request.terminal_id,
-        merchant_id=request.merchant_id,
-        stan=request.stan,
-        sent_at=request.sent_at.isoformat(),
-        amount=request.amount,
-        currency=request.currency or "",
-        masked_pan=card.masked if card else "",
-        sealed_pan=safe.seal(card.pan) if card else "",
-        expiry=card.expiry if card else "",
-        sequence=card.sequence if card else "",
-        entry_mode=card.entry_mode if card else EntryMode.MANUAL,
-        pin_capable=card.pin_capable if card else True,
-    )
+# --- values of the memory ----------------------------------------------------------------------------------
 
 
 def reversal_of(pending: Pending, safe: Safe) -> AuthorizationRequest:
@@ -182,13 +149,6 @@ def reversal_of(pending: Pending, safe: Safe) -> AuthorizationRequest:
     A repeat differs from the first sending in ``attempt`` only.
     """
     kept = pending.request
-    original = Original(
-        Step.FINANCIAL,
-        kept.stan,
-        datetime.fromisoformat(kept.sent_at),
-        rrn=pending.rrn,
-        authorization_code=pending.authorization_code,
-    )
     return AuthorizationRequest(
         step=Step.REVERSAL,
         transaction=Transaction(kept.transaction),
@@ -197,26 +157,18 @@ def reversal_of(pending: Pending, safe: Safe) -> AuthorizationRequest:
         terminal_id=kept.terminal_id,
         merchant_id=kept.merchant_id,
         amount=MinorUnits(kept.amount),
-        currency=CurrencyCode(kept.currency) if kept.currency else None,
-        card=_card_of(kept, safe),
-        original=original,
+        currency=kept.money,
+        card=kept.card(safe),
+        original=kept.as_original(pending.rrn, pending.authorization_code),
         attempt=pending.attempts,
+        batch=kept.batch,
+        follows=kept.follows,
     )
 
 
-def _card_of(kept: KeptRequest, safe: Safe) -> CardData | None:
-    if not kept.sealed_pan:
-        return None
-    return CardData(
-        pan=safe.unseal(kept.sealed_pan),
-        expiry=kept.expiry,
-        entry_mode=EntryMode(kept.entry_mode),
-        sequence=kept.sequence,
-        pin_capable=kept.pin_capable,
-    )
-
-
-def answered(pending: Pending, answer: AuthorizationAnswer, *, status: int, because: str) -> Pending:
+def answered(
+    pending: Pending, answer: AuthorizationAnswer, *, status: int, because: str, entry: Entry
+) -> Pending:
     """Return the pending operation with the bank's approval and the status its final answer will carry."""
     return replace(
         pending,
@@ -225,6 +177,7 @@ def answered(pending: Pending, answer: AuthorizationAnswer, *, status: int, beca
         rrn=answer.rrn,
         authorization_code=answer.authorization_code,
         because=because,
+        entry=entry,
     )
 
 
@@ -234,6 +187,7 @@ def last_of(
     """Return a finished operation that the bank had approved as the last one."""
     return LastOperation(
         operation=pending.operation,
+        number=pending.entry.number if pending.entry else 0,
         request=pending.request,
         status=pending.status,
         rrn=pending.rrn,
@@ -243,44 +197,107 @@ def last_of(
     )
 
 
+# --- the file ----------------------------------------------------------------------------------------------
+
+
 def dump_memory(memory: Memory) -> str:
-    """Return the memory as JSON text for its file, on one line: it is written three times a sale."""
-    return json.dumps({"format": FORMAT, **_values(memory)}, ensure_ascii=False, default=_values)
+    """Return the whole memory as the text of its file: one line."""
+    return dump_change(memory, memory.journal.entries.values())
 
 
-def _values(record: Memory | LastOperation | Pending | KeptRequest | Remark) -> dict[str, object]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+def dump_change(memory: Memory, entries: Iterable[Entry]) -> str:
+    """Return a line to append: the memory, and the entries that are new or changed since the line before."""
+    document = {"format": FORMAT, "memory": _values(memory, but="journal"), "entries": list(entries)}
+    return json.dumps(document, ensure_ascii=False, default=_values) + "\n"
+
+
+def _values(record: Any, but: str = "") -> dict[str, object]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__ if name != but}
 
 
 def parse_memory(text: str, *, origin: str) -> Memory:
     """Read the memory from its file's text; ``origin`` names the file in errors.
 
+    A last line without its end was cut by the power and is left out. The first line must be whole.
+
     Raises:
         StateError: not a memory of this format.
     """
+    lines = text.split("\n")[:-1] or [text]
+    memory, journal, day = Memory(), dict[int, Entry](), 0
+    for line in lines:
+        memory, entries = _line(line, origin)
+        if memory.day != day:
+            journal, day = {}, memory.day
+        journal |= {entry.number: entry for entry in entries}
+    return replace(memory, journal=Journal(journal))
+
+
+def _line(line: str, origin: str) -> tuple[Memory, list[Entry]]:
     try:
-        document = json.loads(text)
-        if document.pop("format") != FORMAT:
+        document = json.loads(line)
+        if document["format"] != FORMAT:
             raise StateError(f"{origin}: a memory of another version; start anew with another --state DIR")
-        last, pending = document.pop("last"), document.pop("pending")
-        remarks = tuple(Remark(**remark) for remark in document.pop("remarks"))
-        terminal_id = document.pop("terminal_id")
-        if not isinstance(terminal_id, str) or not all(type(count) is int for count in document.values()):
-            raise TypeError
-        return Memory(terminal_id, **document, last=_last(last), pending=_pending(pending), remarks=remarks)
+        return _memory(document["memory"]), [_entry(entry) for entry in document["entries"]]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise StateError(f"{origin}: is not a pinpad's memory") from None
 
 
-def _last(values: dict[str, object] | None) -> LastOperation | None:
-    if values is None:
-        return None
-    request, reversed_by = KeptRequest(**values.pop("request")), ReversedBy(values.pop("reversed_by"))  # type: ignore[arg-type]
-    return LastOperation(**values, request=request, reversed_by=reversed_by)  # type: ignore[arg-type]
+def _whole(kind: type, values: dict[str, Any], *but: str) -> None:
+    """Refuse a record that lacks something: a default would be a lie about what was kept."""
+    if values.keys() != kind.__dataclass_fields__.keys() - set(but):  # type: ignore[attr-defined]
+        raise KeyError
 
 
-def _pending(values: dict[str, object] | None) -> Pending | None:
+def _memory(values: dict[str, Any]) -> Memory:
+    _whole(Memory, values, "journal")
+    last, pending = values.pop("last"), values.pop("pending")
+    remarks = tuple(Remark(**remark) for remark in values.pop("remarks"))
+    texts = {name: values.pop(name) for name in ("terminal_id", "settling")}
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise TypeError
+    if not all(type(count) is int for count in values.values()):
+        raise TypeError
+    return Memory(**texts, **values, last=_last(last), pending=_pending(pending), remarks=remarks)
+
+
+def _last(values: dict[str, Any] | None) -> LastOperation | None:
     if values is None:
         return None
-    request, stage = KeptRequest(**values.pop("request")), Stage(values.pop("stage"))  # type: ignore[arg-type]
-    return Pending(**values, request=request, stage=stage)  # type: ignore[arg-type]
+    _whole(LastOperation, values)
+    words: dict[str, Any] = {
+        "operation": Name(values.pop("operation")),
+        "request": _request(values.pop("request")),
+        "reversed_by": ReversedBy(values.pop("reversed_by")),
+    }
+    return LastOperation(**words, **values)
+
+
+def _pending(values: dict[str, Any] | None) -> Pending | None:
+    if values is None:
+        return None
+    _whole(Pending, values)
+    entry = values.pop("entry")
+    words: dict[str, Any] = {
+        "operation": Name(values.pop("operation")),
+        "request": _request(values.pop("request")),
+        "stage": Stage(values.pop("stage")),
+        "entry": _entry(entry) if entry is not None else None,
+    }
+    return Pending(**words, **values)
+
+
+def _entry(values: dict[str, Any]) -> Entry:
+    _whole(Entry, values)
+    request = values.pop("request")
+    words: dict[str, Any] = {
+        "operation": Name(values.pop("operation")),
+        "state": EntryState(values.pop("state")),
+        "request": _request(request) if request is not None else None,
+    }
+    return Entry(**words, **values)
+
+
+def _request(values: dict[str, Any]) -> KeptRequest:
+    _whole(KeptRequest, values)
+    return KeptRequest(**values)

@@ -7,23 +7,18 @@ from enum import StrEnum
 from typing import assert_never
 
 from smartsale_emu.payment.response_codes import approves, moves_money
-from smartsale_emu.sa.codes import OperationCode, Status
+from smartsale_emu.sa.codes import Status
 from smartsale_emu.terminal.events import FinalFate
 from smartsale_emu.terminal.memory import LastOperation, ReversedBy
+from smartsale_emu.terminal.operations import Name
 from smartsale_emu.terminal.profile import AlreadyReversed, OnEot
 from smartsale_emu.units import MinorUnits
 
 WRONG_PIN = frozenset({"55", "117"})
 REVERSAL_ENDS = frozenset({"00", "000", "400", "25", "914"})
-REVERSAL_RETRIED = frozenset({"91", "907", "96", "909", "30", "904"})
-
-
-class Undo(StrEnum):
-    """What an emergency reversal means for an operation of the terminal (0.3, first table)."""
-
-    BY_REVERSAL = "0400 until answered"
-    NEVER = "never reversed, repeated until answered"  # 53 asked by the register
-    NOTHING = "nothing to undo"
+RETRIED = frozenset({"91", "907", "96", "909", "30", "904"})
+IN_BALANCE = frozenset({"00", "000", "500"})
+OUT_OF_BALANCE = frozenset({"95", "501"})
 
 
 class Fate(StrEnum):
@@ -51,6 +46,15 @@ class ReversalVerdict(StrEnum):
     ALARM = "ended with an alarm"
 
 
+class SettlementVerdict(StrEnum):
+    """What the bank's answer to a message of a settlement means."""
+
+    AGREED = "agreed"
+    DIFFERS = "the totals differ"
+    RETRY = "retry"
+    REFUSED = "refused"
+
+
 class ReversalRequest(StrEnum):
     """What operation 53 of the register gets; each value is its *because*."""
 
@@ -61,6 +65,7 @@ class ReversalRequest(StrEnum):
     REFUSE_STATUS = "the last operation did not end with status 1"
     REFUSE_VOID = "a void is never reversed"
     REFUSE_AMOUNT = "the amount differs from the last operation's"
+    REFUSE_OTHER = "another operation than the last one is named"
     REFUSE_DONE = "it was reversed, there is nothing left to reverse"
     REFUSE_BY_PINPAD = "the pinpad has reversed it by itself (already_reversed = refuse)"
 
@@ -86,7 +91,20 @@ def reversal_verdict(response_code: str) -> ReversalVerdict:
     """
     if response_code in REVERSAL_ENDS:
         return ReversalVerdict.ENDED
-    return ReversalVerdict.RETRY if response_code in REVERSAL_RETRIED else ReversalVerdict.ALARM
+    return ReversalVerdict.RETRY if response_code in RETRIED else ReversalVerdict.ALARM
+
+
+def settlement_verdict(response_code: str) -> SettlementVerdict:
+    """Tell what an answer to totals, or to an upload, means.
+
+    >>> [settlement_verdict(code).value for code in ("500", "95", "91", "05")]
+    ['agreed', 'the totals differ', 'retry', 'refused']
+    """
+    if response_code in IN_BALANCE:
+        return SettlementVerdict.AGREED
+    if response_code in OUT_OF_BALANCE:
+        return SettlementVerdict.DIFFERS
+    return SettlementVerdict.RETRY if response_code in RETRIED else SettlementVerdict.REFUSED
 
 
 def fate_of_final(fate: FinalFate, *, eot_first: OnEot, eot_repeat: OnEot) -> Fate:
@@ -104,29 +122,28 @@ def fate_of_final(fate: FinalFate, *, eot_first: OnEot, eot_repeat: OnEot) -> Fa
             assert_never(fate)
 
 
-def must_reverse(*, bank_asked: bool, declined: bool, acknowledged: bool, undo: Undo) -> bool:
-    """Tell whether the pinpad owes the bank a reversal when an operation is interrupted.
-
-    The bank was asked, it did not decline, the register has not acknowledged, and there is something to undo.
-    """
-    return bank_asked and not declined and not acknowledged and undo is Undo.BY_REVERSAL
-
-
 def reversal_request(
-    last: LastOperation | None, amount: MinorUnits | None, *, already_reversed: AlreadyReversed
+    last: LastOperation | None,
+    amount: MinorUnits | None,
+    *,
+    already_reversed: AlreadyReversed,
+    rrn: str = "",
+    authorization_code: str = "",
 ) -> ReversalRequest:
     """Tell what operation 53 gets: ``last`` is the last money operation that the bank approved.
 
-    ``amount``: the amount of the request, None when it gave none.
+    ``amount``, ``rrn`` and ``authorization_code``: of the request, None or empty when it gave none.
     """
     if last is None:
         return ReversalRequest.REFUSE_NONE
     if last.status != Status.DONE:
         return ReversalRequest.REFUSE_STATUS
-    if last.operation == OperationCode.VOID:
+    if last.operation is Name.VOID:
         return ReversalRequest.REFUSE_VOID
     if amount is not None and amount != last.request.amount:
         return ReversalRequest.REFUSE_AMOUNT
+    if _is_other(rrn, last.rrn) or _is_other(authorization_code, last.authorization_code):
+        return ReversalRequest.REFUSE_OTHER
     match last.reversed_by:
         case ReversedBy.NOBODY | ReversedBy.REFUSED:
             return ReversalRequest.SEND
@@ -140,3 +157,8 @@ def reversal_request(
             return ReversalRequest.ALREADY_BY_PINPAD
         case _:
             assert_never(last.reversed_by)
+
+
+def _is_other(named: str, own: str) -> bool:
+    """Tell whether a reference is another operation's; zeros and "-1" are how registers leave it unset."""
+    return named != own and named.strip("0") not in ("", "-1")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smartsale_emu.payment.authorization import AuthorizationAnswer
+from smartsale_emu.payment.authorization import AuthorizationAnswer, Totals
 from smartsale_emu.payment.receipt import CardFace
 from smartsale_emu.sa.codes import Status
 
@@ -16,19 +16,37 @@ class OutcomeKind(StrEnum):
     INTERRUPTED = "interrupted"
     NO_CONNECTION = "no_connection"
     REVERSAL_OWED = "reversal_owed"
+    SETTLEMENT_OWED = "settlement_owed"
     UNKNOWN_OPERATION = "unknown_operation"
     BAD_FIELD = "bad_field"
     WRONG_TERMINAL = "wrong_terminal"
+    # declined by the pinpad itself
+    NO_REFERENCE = "no_reference"
+    NOT_FOUND = "not_found"
+    SAME_DAY = "same_day"
+    NOT_ALLOWED = "not_allowed"
+    TOO_MUCH = "too_much"
+    PARTIAL_FORBIDDEN = "partial_forbidden"
+    WRONG_CARD = "wrong_card"
+    JOURNAL_FULL = "journal_full"
+    NO_COPY = "no_copy"
+    TOTALS_DIFFER = "totals_differ"
+    NO_PAPER = "no_paper"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Fields 39 and 15 of an outcome. ``code`` is field 15 where it is not the bank's: None for none."""
+    """Fields 39 and 15 of an outcome, and what the customer reads (a key of the profile's ``screen``).
+
+    ``code``: field 15 where it is not the bank's, None for none.
+    """
 
     status: Status
     code: str | None
     screen: str
 
+
+_DECLINED_HERE = Ending(Status.DECLINED, None, "declined")
 
 ENDINGS: dict[OutcomeKind, Ending] = {
     OutcomeKind.APPROVED: Ending(Status.DONE, None, "approved"),
@@ -36,21 +54,39 @@ ENDINGS: dict[OutcomeKind, Ending] = {
     OutcomeKind.INTERRUPTED: Ending(Status.ABORTED, "ER3", "interrupted"),
     OutcomeKind.NO_CONNECTION: Ending(Status.NO_CONNECTION, None, "no_connection"),
     OutcomeKind.REVERSAL_OWED: Ending(Status.NO_CONNECTION, None, "no_connection"),
+    OutcomeKind.SETTLEMENT_OWED: Ending(Status.NO_CONNECTION, None, "no_connection"),
     OutcomeKind.UNKNOWN_OPERATION: Ending(Status.NOT_PERFORMED, "ER1", "interrupted"),
     OutcomeKind.BAD_FIELD: Ending(Status.ABORTED, "ER2", "interrupted"),
     OutcomeKind.WRONG_TERMINAL: Ending(Status.ABORTED, "ER2", "interrupted"),
+    OutcomeKind.NO_REFERENCE: _DECLINED_HERE,
+    OutcomeKind.NOT_FOUND: _DECLINED_HERE,
+    OutcomeKind.SAME_DAY: _DECLINED_HERE,
+    OutcomeKind.NOT_ALLOWED: _DECLINED_HERE,
+    OutcomeKind.TOO_MUCH: _DECLINED_HERE,
+    OutcomeKind.PARTIAL_FORBIDDEN: _DECLINED_HERE,
+    OutcomeKind.WRONG_CARD: _DECLINED_HERE,
+    OutcomeKind.JOURNAL_FULL: _DECLINED_HERE,
+    OutcomeKind.NO_COPY: _DECLINED_HERE,
+    OutcomeKind.TOTALS_DIFFER: _DECLINED_HERE,
+    OutcomeKind.NO_PAPER: Ending(Status.ABORTED, "ER3", "no_paper"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation ended. ``bank``: its answer, if one came. ``field``: the offending request field."""
+    """How an operation ended.
+
+    ``bank``: its answer, if one came. ``field``: the offending request field. ``track2``: what the register
+    may read of the card. ``totals``: of the day that a settlement closed.
+    """
 
     kind: OutcomeKind
     because: str
     bank: AuthorizationAnswer | None = None
     card: CardFace | None = None
     field: int | None = None
+    track2: str | None = None
+    totals: Totals | None = None
 
     @property
     def status(self) -> Status:

@@ -3,11 +3,19 @@
 The rows live in ``terminal/profiles/*.toml``; each says how sure we are of it (PROTOCOL.md, section 0).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from smartsale_emu.profile_rows import Mark, Rows
+from smartsale_emu.sa.events import LinkTiming
+from smartsale_emu.terminal.operations import OPERATIONS, CardNeed, Name, PinNeed
+from smartsale_emu.terminal.originals import CashierAbsent, FollowRules
+from smartsale_emu.terminal.outcome import OutcomeKind
 from smartsale_emu.units import Millis, MinorUnits
+
+_Need = TypeVar("_Need", bound=StrEnum)
 
 
 class Busy(StrEnum):
@@ -32,6 +40,13 @@ class AlreadyReversed(StrEnum):
     REFUSE = "refuse"
 
 
+class NamesOther(StrEnum):
+    """What operation 53 gets whose 14 or 13 is not the candidate's (0.4)."""
+
+    REFUSE = "refuse"
+    IGNORE = "ignore"
+
+
 @dataclass(frozen=True, slots=True)
 class LineRows:
     """The line: timers in milliseconds, sizes in bytes on the wire."""
@@ -41,50 +56,105 @@ class LineRows:
     sends: int
     max_frame: int
     block_size: int
+    host_block_size: int
     busy: Busy
     final_eot_first: OnEot
     final_eot_repeat: OnEot
 
+    @property
+    def link_timing(self) -> LinkTiming:
+        """What the link has to know of it."""
+        return LinkTiming(
+            ack_timeout=self.ack_timeout,
+            inter_byte=self.inter_byte,
+            sends=self.sends,
+            block_size=self.block_size,
+            max_frame=self.max_frame,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TimerRows:
-    """The application's timers, in milliseconds."""
+    """The application's timers, in milliseconds. ``tunnel_…``: the register's replies in scheme ПКХ."""
 
     wait_period: Millis
     card: Millis
     pin: Millis
+    cashier: Millis
     bank_connect: Millis
     bank_answer: Millis
     reversal_attempt: Millis
     reversal_retry: Millis
+    tunnel_open: Millis
+    tunnel_reply: Millis
+    tunnel_poll: Millis
 
 
 @dataclass(frozen=True, slots=True)
 class RuleRows:
-    """Decisions. ``no_pin_limit``: contactless amounts above it need a PIN."""
+    """Decisions. ``no_pin_limit``: contactless amounts above it need a PIN.
+
+    ``journal_size``: so many slips fill the journal. ``card_data_track2``: operation 57 tells track 2.
+    ``printer``: the terminal prints its slips itself and sends no field 90.
+    """
 
     check_terminal_id: bool
     already_reversed: AlreadyReversed
+    names_other: NamesOther
     pin_tries: int
     no_pin_limit: MinorUnits
+    journal_size: int
+    card_data_track2: bool
+    printer: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRows:
-    """What an answer holds: field numbers in ascending order, codes, and whether slips travel in field 90."""
+    """What an answer holds. ``fields``: numbers in ascending order, by the list that an operation names.
+
+    ``entry_by_pinpad``: field 8.
+    """
 
     unset_number: str
     receipt: bool
     approved_code: str
     declined_code: str
-    fields: tuple[int, ...]
-    test_fields: tuple[int, ...]
     test_shows_code: bool
+    entry_by_pinpad: str
+    fields: dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementRows:
+    """The answer to a settlement: ``code`` in field 15, empty for the approval's; ``merchant``: field 28."""
+
+    code: str
+    merchant: bool
+    totals: bool
+    receipt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VendingRows:
+    """The session that the pinpad opens by itself (section 9.5). ``funds`` in minor units.
+
+    ``begin_after``: at rest for so long, the pinpad begins. ``choice_within``: the customer chooses goods.
+    ``additional``: field 86, as it stands on the line.
+    """
+
+    begins: bool
+    begin_after: Millis
+    choice_within: Millis
+    funds: MinorUnits
+    additional: str
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalProfile:
-    """One firmware generation. ``texts``: field 19; ``screen``: what the customer reads."""
+    """One firmware generation. ``texts``: field 19; ``screens``: what the customer reads.
+
+    ``questions``: field 76, by the field that is asked for. ``currencies``: how slips name them.
+    """
 
     title: str
     terminal_id: str
@@ -92,20 +162,31 @@ class TerminalProfile:
     line: LineRows
     timers: TimerRows
     rules: RuleRows
+    follow: FollowRules
     answer: AnswerRows
+    settlement: SettlementRows
+    vending: VendingRows
+    cards: dict[Name, CardNeed]
+    pins: dict[Name, PinNeed]
     codes: dict[str, str]
     texts: dict[str, str]
-    screen: dict[str, str]
+    screens: dict[str, str]
+    questions: dict[str, str]
+    currencies: dict[str, str]
     marks: dict[str, Mark] = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str, *, origin: str) -> "TerminalProfile":
+    def parse(
+        cls, text: str, *, origin: str, base: Callable[[str], tuple[str, str]] | None = None
+    ) -> "TerminalProfile":
         """Read the TOML text of a profile; ``origin`` names the file in errors.
+
+        ``base``: gives text and origin of the profile that ``extends = "NAME"`` builds on.
 
         Raises:
             ProfileError: a row is missing, unknown or has a bad value; the text names file, table and key.
         """
-        rows = Rows.parse(text, origin=origin)
+        rows = Rows.parse(text, origin=origin, base=base)
         profile = cls(
             title=rows.title(),
             terminal_id=rows.digits("identity", "terminal_id", least=8, most=8),
@@ -113,10 +194,17 @@ class TerminalProfile:
             line=_line(rows),
             timers=_timers(rows),
             rules=_rules(rows),
+            follow=_follow(rows),
             answer=_answer(rows),
+            settlement=_settlement(rows),
+            vending=_vending(rows),
+            cards=_needs(rows, "card", CardNeed),
+            pins=_needs(rows, "pin", PinNeed),
             codes=rows.texts("codes"),
-            texts=_outcome_texts(rows),
-            screen=_screens(rows),
+            texts=_keyed(rows, "texts", OutcomeKind, field="", code=""),
+            screens=_keyed(rows, "screen", Screen, title="", amount="", tries=0),
+            questions={key: rows.text("questions", key) for key in ("rrn", "authorization_code")},
+            currencies=rows.texts("currencies"),
             marks=rows.marks(),
         )
         rows.refuse_unknown()
@@ -126,62 +214,70 @@ class TerminalProfile:
         """Return field 15 for a bank's response code other than an approval."""
         return self.codes.get(response_code) or self.answer.declined_code.format(code=response_code)
 
-    def text(self, outcome: str, operation: int | None) -> str:
+    def text(self, outcome: OutcomeKind, operation: Name | None) -> str:
         """Return field 19 for an outcome, the operation's own text where the profile has one."""
         return self.texts.get(f"{outcome}-{operation}") or self.texts[outcome]
 
+    def screen(self, screen: "Screen", operation: Name | None) -> str:
+        """Return what the customer reads, the operation's own screen where the profile has one."""
+        return self.screens.get(f"{screen}-{operation}") or self.screens[screen]
 
-TEXTS = (
-    "approved",
-    "declined",
-    "interrupted",
-    "no_connection",
-    "reversal_owed",
-    "unknown_operation",
-    "bad_field",
-    "wrong_terminal",
-)
-SCREENS = (
-    "idle",
-    "card",
-    "use_chip",
-    "pin",
-    "pin_again",
-    "bank",
-    "reversal",
-    "approved",
-    "declined",
-    "interrupted",
-    "no_connection",
-)
+    def card_need(self, operation: Name) -> CardNeed:
+        """Return which card an operation asks for."""
+        return self.cards.get(operation, OPERATIONS[operation].card)
+
+    def pin_need(self, operation: Name) -> PinNeed:
+        """Return whether an operation asks for the PIN."""
+        return self.pins.get(operation, OPERATIONS[operation].pin)
+
+    def currency(self, code: str) -> str:
+        """Return how slips and screens name a currency."""
+        return self.currencies.get(code, code)
 
 
-def _outcome_texts(rows: Rows) -> dict[str, str]:
-    """Every outcome has a text; an outcome of one operation may have its own: ``approved-26``."""
-    texts = {key: rows.text("texts", key) for key in TEXTS} | rows.texts("texts")
-    for key in texts:
-        outcome, dash, operation = key.partition("-")
-        if outcome not in TEXTS or bool(dash) is not operation.isdigit():
-            raise rows.error("texts", key, "must be an outcome, or an outcome, a dash and an operation code")
+class Screen(StrEnum):
+    """What the screen can show."""
+
+    IDLE = "idle"
+    CARD = "card"
+    USE_CHIP = "use_chip"
+    PIN = "pin"
+    PIN_AGAIN = "pin_again"
+    CASHIER = "cashier"
+    BANK = "bank"
+    REVERSAL = "reversal"
+    SETTLEMENT = "settlement"
+    VENDING = "vending"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    INTERRUPTED = "interrupted"
+    NO_CONNECTION = "no_connection"
+    NO_PAPER = "no_paper"
+
+
+def _keyed(rows: Rows, table: str, keys: type[StrEnum], **values: object) -> dict[str, str]:
+    """Every key has a text; that of one operation may have its own: ``approved-link-test``."""
+    texts = {str(key): rows.template(table, key, **values) for key in keys}
+    for key in rows.texts(table):
+        general, dash, operation = key.partition("-")
+        if general not in list(keys) or (dash and operation not in list(Name)):
+            raise rows.error(table, key, f"must be one of {', '.join(keys)}, alone or with -OPERATION")
+        texts[key] = rows.template(table, key, **values)
     return texts
 
 
-def _screens(rows: Rows) -> dict[str, str]:
-    return {key: _template(rows, "screen", key, amount="", tries=0) for key in SCREENS}
+def _needs(rows: Rows, table: str, kind: type[_Need]) -> dict[Name, _Need]:
+    """What the profile says of single operations; the rest is the operation's own."""
+    needs = {}
+    for key in rows.texts(table):
+        if key not in list(Name):
+            raise rows.error(table, key, f"must be one of {', '.join(Name)}")
+        needs[Name(key)] = kind(rows.choice(table, key, kind))
+    return needs
 
 
-def _template(rows: Rows, table: str, key: str, **values: object) -> str:
-    text = rows.text(table, key)
-    try:
-        text.format(**values)
-    except (ValueError, LookupError, AttributeError):
-        names = ", ".join(f"{{{name}}}" for name in values)
-        raise rows.error(table, key, f"holds braces other than {names}") from None
-    return text
-
-
-def _millis(rows: Rows, table: str, key: str) -> Millis:
-    return Millis(rows.number(table, f"{key}_ms", least=1, most=3_600_000))
+def _millis(rows: Rows, table: str, key: str, least: int = 1) -> Millis:
+    return Millis(rows.number(table, f"{key}_ms", least=least, most=3_600_000))
 
 
 def _line(rows: Rows) -> LineRows:
@@ -191,6 +287,7 @@ def _line(rows: Rows) -> LineRows:
         sends=rows.number("line", "sends", least=1, most=10),
         max_frame=rows.number("line", "max_frame", least=64, most=65535),
         block_size=rows.number("line", "block_size", least=64, most=8192),
+        host_block_size=rows.number("line", "host_block_size", least=64, most=8192),
         busy=Busy(rows.choice("line", "busy", Busy)),
         final_eot_first=OnEot(rows.choice("line", "final_eot_first", OnEot)),
         final_eot_repeat=OnEot(rows.choice("line", "final_eot_repeat", OnEot)),
@@ -198,26 +295,61 @@ def _line(rows: Rows) -> LineRows:
 
 
 def _timers(rows: Rows) -> TimerRows:
-    names = TimerRows.__dataclass_fields__
-    return TimerRows(**{name: _millis(rows, "timers", name) for name in names})
+    least = {"tunnel_poll": 0}
+    return TimerRows(
+        **{name: _millis(rows, "timers", name, least.get(name, 1)) for name in TimerRows.__dataclass_fields__}
+    )
 
 
 def _rules(rows: Rows) -> RuleRows:
     return RuleRows(
         check_terminal_id=rows.flag("rules", "check_terminal_id"),
         already_reversed=AlreadyReversed(rows.choice("rules", "already_reversed", AlreadyReversed)),
+        names_other=NamesOther(rows.choice("rules", "names_other", NamesOther)),
         pin_tries=rows.number("rules", "pin_tries", least=1, most=9),
         no_pin_limit=MinorUnits(rows.number("rules", "no_pin_limit")),
+        journal_size=rows.number("rules", "journal_size", least=1, most=9000),
+        card_data_track2=rows.flag("rules", "card_data_track2"),
+        printer=rows.flag("rules", "printer"),
+    )
+
+
+def _follow(rows: Rows) -> FollowRules:
+    return FollowRules(
+        partial_void=rows.flag("rules", "partial_void"),
+        partial_return=rows.flag("rules", "partial_return"),
+        return_same_day=rows.flag("rules", "return_same_day"),
+        cashier_absent=CashierAbsent(rows.choice("rules", "cashier_absent", CashierAbsent)),
     )
 
 
 def _answer(rows: Rows) -> AnswerRows:
+    lists = {operation.answer for operation in OPERATIONS.values()}
     return AnswerRows(
         unset_number=rows.text("answer", "unset_number"),
         receipt=rows.flag("answer", "receipt"),
         approved_code=rows.text("answer", "approved_code"),
-        declined_code=_template(rows, "answer", "declined_code", code=""),
-        fields=rows.numbers("answer", "fields"),
-        test_fields=rows.numbers("answer", "test_fields"),
+        declined_code=rows.template("answer", "declined_code", code=""),
         test_shows_code=rows.flag("answer", "test_shows_code"),
+        entry_by_pinpad=rows.text("answer", "entry_by_pinpad"),
+        fields={name: rows.numbers("fields", name) for name in sorted(lists)},
+    )
+
+
+def _settlement(rows: Rows) -> SettlementRows:
+    return SettlementRows(
+        code=rows.text("settlement", "code"),
+        merchant=rows.flag("settlement", "merchant"),
+        totals=rows.flag("settlement", "totals"),
+        receipt=rows.flag("settlement", "receipt"),
+    )
+
+
+def _vending(rows: Rows) -> VendingRows:
+    return VendingRows(
+        begins=rows.flag("vending", "begins"),
+        begin_after=_millis(rows, "vending", "begin_after"),
+        choice_within=_millis(rows, "vending", "choice_within"),
+        funds=MinorUnits(rows.number("vending", "funds", least=1)),
+        additional=rows.text("vending", "additional"),
     )

@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 
-from smartsale_emu.payment.authorization import AuthorizationRequest, CardData
+from smartsale_emu.payment.authorization import AuthorizationRequest, CardData, Original, Transaction
 from smartsale_emu.payment.card import Card, EntryMode
-from smartsale_emu.sa.codes import OperationCode, Status
-from smartsale_emu.terminal.effects import EnterPin, HandsOff, ReadCard, Wait
-from smartsale_emu.terminal.memory import Pending, Stage, answered, keep_request, last_of
-from smartsale_emu.terminal.money import Undo
+from smartsale_emu.payment.receipt import Form
+from smartsale_emu.sa.codes import Status
+from smartsale_emu.sa.fields import Tag
+from smartsale_emu.terminal.effects import AskCashier, EnterPin, HandsOff, ReadCard, Wait
+from smartsale_emu.terminal.journal import EntryState
+from smartsale_emu.terminal.kept import keep_request
+from smartsale_emu.terminal.memory import Pending, Stage, answered, last_of
+from smartsale_emu.terminal.operations import OPERATIONS, Name, Undo
 from smartsale_emu.terminal.outcome import Outcome, OutcomeKind
+from smartsale_emu.terminal.profile import Screen
 from smartsale_emu.terminal.requests import Refusal
 from smartsale_emu.terminal.work import Work
 from smartsale_emu.units import NOTHING
@@ -19,36 +24,48 @@ def rest(work: Work) -> None:
     work.rest()
 
 
-# --- the customer ----------------------------------------------------------------------------------------
+# --- the cashier and the customer ------------------------------------------------------------------------
+
+
+def ask_cashier(work: Work) -> None:
+    """Ask the cashier for a reference of the original that the register did not give."""
+    key = "rrn" if work.asking == Tag.REFERENCE_NUMBER else "authorization_code"
+    work.questions += 1
+    work.display(Screen.CASHIER)
+    work.ask(AskCashier(work.profile.questions[key]))
 
 
 def prompt_card(work: Work) -> None:
     """Ask for a card."""
-    work.ask(Wait())
-    work.display("card")
-    work.ask(ReadCard(work.timer("card")))
+    _prompt_card(work, Screen.CARD)
 
 
 def prompt_chip(work: Work) -> None:
     """The service code of a swiped card demands its chip."""
     work.card = None
-    work.display("use_chip")
-    work.ask(ReadCard(work.timer("card")))
+    _prompt_card(work, Screen.USE_CHIP)
+
+
+def _prompt_card(work: Work, screen: Screen) -> None:
+    work.ask(Wait())
+    work.display(screen)
+    work.ask(ReadCard(work.timer("card") or work.profile.timers.card))
 
 
 def prompt_pin(work: Work) -> None:
     """Ask for the PIN."""
+    work.ask(Wait())
     work.pin_attempt += 1
-    work.display("pin")
-    work.ask(EnterPin(work.pin_attempt, work.timer("pin")))
+    work.display(Screen.PIN)
+    work.ask(EnterPin(work.pin_attempt, work.profile.timers.pin))
 
 
 def prompt_pin_again(work: Work) -> None:
     """The bank said the PIN is wrong and tries are left: nothing is owed for that message."""
     work.forget_pending()
     work.pin_attempt += 1
-    work.display("pin_again", tries=work.profile.rules.pin_tries - work.pin_attempt + 1)
-    work.ask(EnterPin(work.pin_attempt, work.timer("pin")))
+    work.display(Screen.PIN_AGAIN, tries=work.profile.rules.pin_tries - work.pin_attempt + 1)
+    work.ask(EnterPin(work.pin_attempt, work.profile.timers.pin))
 
 
 def withdraw(work: Work) -> None:
@@ -60,50 +77,72 @@ def withdraw(work: Work) -> None:
 # --- the bank --------------------------------------------------------------------------------------------
 
 
-def call_for_test(work: Work) -> None:
-    """Ask the bank whether it is there."""
-    work.ask(Wait())
-    work.display("bank")
-    work.memory = work.memory.next_stan()
-    work.dial(_message(work))
-
-
-def call_for_money(work: Work) -> None:
-    """Remember the operation as one to undo, then ask the bank."""
+def call_bank(work: Work) -> None:
+    """Ask the bank; what moves money is remembered before, as something to undo."""
+    work.ask(Wait(), HandsOff())
+    work.display(Screen.BANK)
     work.memory = work.memory.next_stan()
     message = _message(work)
-    pending = Pending(
-        operation=int(work.good_request.operation.code),
-        request=keep_request(message, work.safe),
-        stage=Stage.ASKED,
-        because="the bank has been asked and its answer is not known",
-    )
-    work.ask(HandsOff())
-    work.display("bank")
-    work.remember(replace(work.memory, pending=pending))
+    if work.undo is Undo.BY_REVERSAL:
+        pending = Pending(
+            operation=work.good_request.operation.name,
+            request=keep_request(message, work.safe),
+            stage=Stage.ASKED,
+            because="the bank has been asked and its answer is not known",
+        )
+        work.remember(replace(work.memory, pending=pending))
     work.dial(message)
 
 
 def note_asked(work: Work) -> None:
     """The first byte has left: what was sent may be done from now on."""
+    work.reconciling.asked = True
     work.note("decision", "the bank counts as asked from here on")
 
 
 def _message(work: Work) -> AuthorizationRequest:
     request, card, pin = work.good_request, work.card, work.pin
     work.pin = None
+    operation = request.operation
     return AuthorizationRequest(
-        step=request.operation.step,
-        transaction=request.operation.transaction,
+        step=operation.step,
+        transaction=_transaction(work),
         stan=work.memory.stan,
         sent_at=work.date,
         terminal_id=work.profile.terminal_id,
         merchant_id=work.profile.merchant_id,
         amount=request.amount or NOTHING,
         currency=request.currency,
-        card=_card_data(card) if card else None,
+        card=_card(work),
         pin_block=work.safe.pin_block(pin, card.pan) if pin and card else None,
+        original=_original(work),
+        batch=work.memory.day if operation.moves_money else 0,
     )
+
+
+def _transaction(work: Work) -> Transaction:
+    """A void is to the bank what its original makes it."""
+    operation = work.good_request.operation
+    if operation.name is Name.VOID and work.original is not None:
+        return OPERATIONS[work.original.operation].voided_as or operation.transaction
+    return operation.transaction
+
+
+def _original(work: Work) -> Original | None:
+    request, entry = work.good_request, work.original
+    if not request.operation.follows:
+        return None
+    if entry is not None and entry.request is not None:
+        return entry.request.as_original(entry.rrn, entry.authorization_code)
+    return Original(None, None, None, rrn=request.rrn, authorization_code=request.authorization_code)
+
+
+def _card(work: Work) -> CardData | None:
+    """The card that was read, else the original's."""
+    if work.card is not None:
+        return _card_data(work.card)
+    kept = work.original.request if work.original else None
+    return kept.card(work.safe) if kept else None
 
 
 def _card_data(card: Card) -> CardData:
@@ -127,15 +166,30 @@ def answer_refusal(work: Work) -> None:
     work.answer(Outcome(refusal.kind, refusal.because, field=refusal.field))
 
 
+def answer_refused_here(work: Work) -> None:
+    """The terminal itself declines: the original, the card, the journal or the paper forbids it."""
+    refused = work.refused
+    if refused is None:
+        raise AssertionError("nothing was refused")
+    work.end(refused.kind, refused.because, field=refused.field)
+
+
+def answer_card(work: Work) -> None:
+    """The register asked for the card's data and nothing else."""
+    card = work.card
+    track2 = card.track2.reveal() if card and work.profile.rules.card_data_track2 else None
+    work.answer(Outcome(OutcomeKind.APPROVED, work.because, card=work.face, track2=track2))
+
+
 def answer_cancelled(work: Work) -> None:
-    """The customer pressed cancel or pulled the card, and the bank was not asked."""
+    """Customer or cashier cancelled, or the card was pulled, and the bank was not asked."""
     work.hang_up()
     work.forget_pending()
     work.end(OutcomeKind.INTERRUPTED, work.because)
 
 
 def answer_not_given(work: Work) -> None:
-    """Card or PIN did not come in time."""
+    """Card, PIN or the cashier's answer did not come in time."""
     work.end(OutcomeKind.INTERRUPTED, work.because)
 
 
@@ -154,18 +208,31 @@ def answer_no_answer(work: Work) -> None:
 
 def answer_declined(work: Work) -> None:
     """The bank said no: nothing is owed, and that is remembered before the register hears it."""
-    if work.memory.pending is not None:
-        work.remember(replace(work.memory, pending=None).next_slip())
-    work.end(OutcomeKind.DECLINED, work.because, bank=work.bank)
+    if not work.good_request.operation.leaves_slip:
+        work.end(OutcomeKind.DECLINED, work.because, bank=work.bank)
+        return
+    pending = work.memory.pending
+    outcome = Outcome(OutcomeKind.DECLINED, work.because, bank=work.bank, card=work.face)
+    work.write_slip(outcome, Form.DECLINED)
+    entry = work.entry(EntryState.TOLD, pending.request if pending else None)
+    work.remember(replace(work.memory, pending=None), entry)
+    work.answer(outcome)
 
 
 def answer_approved(work: Work) -> None:
     """The bank said yes: the approval is on disk before the answer leaves, still as something to undo."""
-    if work.undo is Undo.BY_REVERSAL:
+    outcome = Outcome(OutcomeKind.APPROVED, work.because, bank=work.bank, card=work.face)
+    operation = work.good_request.operation
+    if operation.moves_money:
+        work.write_slip(outcome, operation.form)
         because = "the register has not acknowledged the answer"
-        waiting = answered(work.owed, work.bank_said, status=int(Status.DONE), because=because)
-        work.remember(replace(work.memory, pending=waiting).next_slip())
-    work.end(OutcomeKind.APPROVED, work.because, bank=work.bank)
+        entry = work.entry(EntryState.KEPT, work.owed.request)
+        waiting = answered(work.owed, work.bank_said, status=int(Status.DONE), because=because, entry=entry)
+        work.remember(replace(work.memory, pending=waiting))
+    elif operation.leaves_slip:
+        work.write_slip(outcome, operation.form)
+        work.remember(work.memory, work.entry(EntryState.TOLD, None))
+    work.answer(outcome)
 
 
 # --- the end ---------------------------------------------------------------------------------------------
@@ -191,16 +258,9 @@ def complete_in_doubt(work: Work) -> None:
 
 def _complete(work: Work, *, in_doubt: bool) -> None:
     memory, pending = work.memory, work.memory.pending
-    if pending is not None and pending.stage is Stage.ANSWERED:
-        work.remember(
-            replace(
-                memory,
-                last=last_of(pending, in_doubt=in_doubt),
-                pending=None,
-                kept_count=memory.kept_count + 1,
-                kept_amount=memory.kept_amount + pending.request.amount,
-            )
-        )
+    if pending is not None and pending.stage is Stage.ANSWERED and pending.entry is not None:
+        last = last_of(pending, in_doubt=in_doubt)
+        work.remember(replace(memory, last=last, pending=None), pending.entry)
     elif _told_reversed(work) and memory.last is not None:
         work.remember(replace(memory, last=replace(memory.last, told=True)))
     work.rest()
@@ -208,7 +268,7 @@ def _complete(work: Work, *, in_doubt: bool) -> None:
 
 def _told_reversed(work: Work) -> bool:
     approved = work.outcome is not None and work.outcome.kind is OutcomeKind.APPROVED
-    return approved and work.good_request.operation.code is OperationCode.EMERGENCY_REVERSAL
+    return approved and work.name is Name.REVERSAL
 
 
 def finish_unheard(work: Work) -> None:

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from transitions import EventData, Machine
 
-from smartsale_emu.sa.codes import OperationCode
+from smartsale_emu.payment.receipt import ReceiptLayout
+from smartsale_emu.sa.codes import CommandResult
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.terminal.classify import classify, reversal_decision
 from smartsale_emu.terminal.effects import Note, TerminalEffect
@@ -20,19 +21,23 @@ from smartsale_emu.terminal.events import (
     BankReplied,
     BankUnreachable,
     CardPresented,
+    CashierReplied,
     DeadlineReached,
     FinalFate,
+    PaperChanged,
     PinEntered,
     RegisterLeft,
     RequestReceived,
     TerminalEvent,
     said,
 )
-from smartsale_emu.terminal.memory import Memory, Safe
+from smartsale_emu.terminal.kept import Safe
+from smartsale_emu.terminal.memory import Memory
+from smartsale_emu.terminal.needs import Need, plan
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.requests import Request, parse_request
 from smartsale_emu.terminal.table import ATTEMPTS, DEADLINES, IGNORED, REST, TRANSITIONS, Kind, Row, State
-from smartsale_emu.terminal.work import Work
+from smartsale_emu.terminal.work import Scheme, Work
 from smartsale_emu.units import Millis, later
 
 BANK_EVENTS = BankAsked | BankUnreachable | BankReplied | BankFailed
@@ -64,10 +69,20 @@ def build_machine(position: _Position, work: Work) -> Machine:
 
 
 class Terminal:
-    """The Smart Sale application. ``epoch``: the local date and time of ``now`` = 0."""
+    """The Smart Sale application. ``layout``: of its slips; ``epoch``: local date and time of ``now`` = 0."""
 
-    def __init__(self, profile: TerminalProfile, memory: Memory, safe: Safe, epoch: datetime) -> None:
-        self._work = Work(profile, replace(memory, terminal_id=profile.terminal_id), safe, epoch)
+    def __init__(
+        self,
+        profile: TerminalProfile,
+        layout: ReceiptLayout,
+        memory: Memory,
+        safe: Safe,
+        epoch: datetime,
+        *,
+        scheme: Scheme = Scheme.KPH,
+    ) -> None:
+        memory = replace(memory, terminal_id=profile.terminal_id)
+        self._work = Work(profile, layout, memory, safe, epoch, scheme)
         self._position = _Position()
         self._machine = build_machine(self._position, self._work)
         self._deadline: Millis | None = None
@@ -112,8 +127,8 @@ class Terminal:
             self._one(queue.pop(0))
             queue += work.followups
             work.followups = []
-            if self.state is State.IDLE and not queue and work.memory.pending is not None:
-                self._fire(Kind.REVERSAL_FOUND)
+            if self.state is State.IDLE and not queue and work.memory.owes:
+                self._fire(Kind.DEBT_FOUND)
         effects, work.effects = work.effects, []
         return effects
 
@@ -130,8 +145,10 @@ class Terminal:
             state = self.state
         if isinstance(event, BankReplied):
             work.call = None
-        self._take(event)
-        kind = classify(state, event, work)
+        need = self._take(event)
+        kind = classify(state, event, need, work)
+        if kind is None:
+            return
         reason = IGNORED.get((state, kind))
         if reason is not None:
             work.note("ignored", reason, state=str(state), event=str(kind))
@@ -148,21 +165,27 @@ class Terminal:
             same_attempt = before in ATTEMPTS and after in ATTEMPTS and call == work.call
             if not same_attempt:  # an attempt has one deadline, whoever waits for its end
                 deadline = DEADLINES.get(after)
-                self._deadline = later(work.now, work.timer(deadline.timer)) if deadline else None
+                within = work.timer(deadline.timer) if deadline else None
+                self._deadline = later(work.now, within) if within is not None else None
             details: dict[str, object] = {"from": str(before), "to": str(after), "event": str(kind)}
             work.effects.insert(mark, Note("state", because, details))
 
-    def _take(self, event: TerminalEvent) -> None:
-        """Lay the content of an event on the desk."""
+    def _take(self, event: TerminalEvent) -> Need | None:
+        """Lay the content of an event on the desk; returns what the request needs next, if that is new."""
         work = self._work
         work.because = said(event)
         match event:
-            case RequestReceived(message):
-                self._take_request(message)
+            case RequestReceived(message, debt_tried):
+                return self._take_request(message, debt_tried=debt_tried)
+            case CashierReplied() if self.state is State.CASHIER:
+                return self._take_cashier(event)
             case CardPresented(card) if self.state is State.CARD_PROMPT:
                 work.card = card
+                return self._plan()
             case PinEntered(pin) if self.state is State.PIN_ENTRY:
-                work.pin = pin
+                work.pin, work.pin_entered = pin, True
+            case PaperChanged(loaded):
+                work.paper = loaded
             case BankReplied(_, answer):
                 work.bank = answer
             case RegisterLeft():
@@ -175,23 +198,46 @@ class Terminal:
                 work.because = f"timer {DEADLINES[self.state].timer} ran out"
             case _:
                 pass
+        return None
 
-    def _take_request(self, message: Message) -> None:
+    def _take_request(self, message: Message, *, debt_tried: bool) -> Need | None:
         work, profile = self._work, self._work.profile
         work.clear_desk()
-        work.message = message
+        work.message, work.debt_tried = message, debt_tried
         work.request = parse_request(
             message, terminal_id=profile.terminal_id, check_terminal_id=profile.rules.check_terminal_id
         )
         request = work.request
-        if isinstance(request, Request):
-            work.because = f"operation {int(request.operation.code)}"
-            if request.operation.code is OperationCode.EMERGENCY_REVERSAL and work.memory.pending is None:
-                work.because = str(reversal_decision(request, work))
-        else:
-            work.because = request.because
         if message.repeated:
             work.note("decision", f"fields {sorted(message.repeated)} stand twice: the last one counts")
+        if not isinstance(request, Request):
+            work.because = request.because
+            return None
+        work.because = f"operation {request.operation.name}"
+        need = self._plan()
+        if need is Need.REVERSAL and not work.memory.owes:
+            work.because = str(reversal_decision(request, work))
+        return need
+
+    def _take_cashier(self, reply: CashierReplied) -> Need | None:
+        """A register without an operator window says so; any other result than 0 is a cancel."""
+        work = self._work
+        if reply.result == CommandResult.NO_OPERATOR_WINDOW:
+            work.can_ask = False
+        elif reply.result != CommandResult.OK or not reply.text.strip() or work.asking is None:
+            return None
+        else:
+            work.request = work.good_request.answered_by_cashier(work.asking, reply.text)
+        return self._plan()
+
+    def _plan(self) -> Need:
+        """Find out what the request needs next, and lay what was found on the desk."""
+        work, found = self._work, plan(self._work)
+        work.request, work.original, work.asking = found.request, found.original, found.asking
+        work.card, work.refused = found.card or work.card, found.refused
+        if found.refused is not None:
+            work.because = found.refused.because
+        return found.need
 
 
 _MOVING = frozenset((row.source, row.kind) for row in TRANSITIONS if row.target is not None)

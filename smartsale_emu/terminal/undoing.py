@@ -4,16 +4,16 @@ from dataclasses import replace
 from typing import assert_never
 
 from smartsale_emu.payment.authorization import AuthorizationAnswer, Step
-from smartsale_emu.payment.receipt import CardFace
+from smartsale_emu.payment.receipt import CardFace, Form
+from smartsale_emu.terminal import settling
 from smartsale_emu.terminal.effects import HandsOff, Wait
 from smartsale_emu.terminal.events import FinalFate, RequestReceived
+from smartsale_emu.terminal.journal import Entry, EntryState
 from smartsale_emu.terminal.memory import Memory, Pending, ReversedBy, Stage, answered, last_of, reversal_of
 from smartsale_emu.terminal.money import ReversalVerdict, reversal_verdict
 from smartsale_emu.terminal.outcome import Outcome, OutcomeKind
-from smartsale_emu.terminal.requests import Refusal
-from smartsale_emu.terminal.serving import answer_refusal
+from smartsale_emu.terminal.profile import Screen
 from smartsale_emu.terminal.work import Work
-from smartsale_emu.units import MinorUnits
 
 # --- one attempt, and the bank's word on it --------------------------------------------------------------
 
@@ -23,6 +23,14 @@ def _start(work: Work, because: str) -> None:
     attempt(work)
 
 
+def pay(work: Work) -> None:
+    """Try what is owed to the bank: a reversal before anything else, then the rest of a settlement."""
+    if work.memory.pending is not None:
+        attempt(work)
+    else:
+        settling.attempt(work)
+
+
 def attempt(work: Work) -> None:
     """Send the reversal that is owed: 0400 at first, 0401 after. Remembered before it leaves."""
     work.hang_up()
@@ -30,13 +38,13 @@ def attempt(work: Work) -> None:
     message = reversal_of(stamped, work.safe)
     counted = replace(stamped, stage=Stage.REVERSING, attempts=stamped.attempts + 1)
     work.note("decision", counted.because, reversal_of=counted.request.stan, attempt=counted.attempts)
-    work.display("reversal")
+    work.display(Screen.REVERSAL)
     work.remember(replace(work.memory, pending=counted))
     work.dial(message)
 
 
-def _settle(work: Work) -> ReversalVerdict:
-    """Settle the memory with the bank's answer to the reversal."""
+def _finish(work: Work) -> ReversalVerdict:
+    """End what was owed by the bank's answer to the reversal."""
     pending, code = work.owed, work.bank_said.response_code
     verdict = reversal_verdict(code)
     memory = replace(work.memory, pending=None)
@@ -44,34 +52,35 @@ def _settle(work: Work) -> ReversalVerdict:
         text = f"the bank answered {code} to the reversal: it may still hold the operation"
         memory = memory.remarked("alarm", pending.request.stan, text)
     work.note("decision", f"reversal {verdict}: the bank answered {code}", stan=pending.request.stan)
-    work.remember(
-        _by_register(memory, pending, verdict)
-        if pending.by_register
-        else _by_pinpad(memory, pending, verdict)
-    )
+    if pending.by_register:
+        _by_register(work, memory, verdict)
+    else:
+        _by_pinpad(work, memory, pending, verdict)
     return verdict
 
 
-def _by_register(memory: Memory, pending: Pending, verdict: ReversalVerdict) -> Memory:
-    """Operation 53: undone, or as before. Only what was kept leaves the totals."""
+def _by_register(work: Work, memory: Memory, verdict: ReversalVerdict) -> None:
+    """Operation 53: undone, or as before. What is undone goes from the totals of the day."""
     last = memory.last
     if last is None or verdict is not ReversalVerdict.ENDED:
-        return memory
-    kept = last.reversed_by is ReversedBy.NOBODY
-    return replace(
-        memory,
-        last=replace(last, reversed_by=ReversedBy.REGISTER, told=False),
-        kept_count=memory.kept_count - kept,
-        kept_amount=memory.kept_amount - pending.request.amount * kept,
-    ).next_slip()
+        work.remember(memory)
+        return
+    reversed_last = replace(last, reversed_by=ReversedBy.REGISTER, told=False)
+    _remember_undone(work, replace(memory, last=reversed_last), memory.journal.entries.get(last.number))
 
 
-def _by_pinpad(memory: Memory, pending: Pending, verdict: ReversalVerdict) -> Memory:
+def _by_pinpad(work: Work, memory: Memory, pending: Pending, verdict: ReversalVerdict) -> None:
     """An operation that was never kept; without a known approval the last one is still the one before."""
     if pending.status == 0:
-        return memory
+        work.remember(memory)
+        return
     ended = verdict is ReversalVerdict.ENDED
-    return replace(memory, last=last_of(pending, ReversedBy.PINPAD if ended else ReversedBy.REFUSED))
+    last = last_of(pending, ReversedBy.PINPAD if ended else ReversedBy.REFUSED)
+    _remember_undone(work, replace(memory, last=last), pending.entry)
+
+
+def _remember_undone(work: Work, memory: Memory, entry: Entry | None) -> None:
+    work.remember(memory, *([entry.undone()] if entry is not None else []))
 
 
 # --- an operation is undone ------------------------------------------------------------------------------
@@ -81,6 +90,7 @@ def undo_unanswered(work: Work) -> None:
     """The bank was asked and gave no usable answer: reverse, then tell the register 39 = 53."""
     work.hang_up()
     work.outcome = Outcome(OutcomeKind.INTERRUPTED, work.because, card=work.face)
+    work.write_slip(work.outcome, Form.INTERRUPTED)
     _start(work, work.because)
 
 
@@ -88,7 +98,14 @@ def undo_withdrawn(work: Work) -> None:
     """The bank approved what the customer had cancelled: 13 and 14 are told, 39 is 53."""
     because = "approved, but the customer had cancelled"
     work.outcome = Outcome(OutcomeKind.INTERRUPTED, because, bank=work.bank_said, card=work.face)
-    refused = answered(work.owed, work.bank_said, status=int(work.outcome.status), because=because)
+    work.write_slip(work.outcome, Form.INTERRUPTED)
+    refused = answered(
+        work.owed,
+        work.bank_said,
+        status=int(work.outcome.status),
+        because=because,
+        entry=work.entry(EntryState.KEPT, work.owed.request),
+    )
     work.memory = replace(work.memory, pending=refused)
     _start(work, because)
 
@@ -119,9 +136,12 @@ def undo_lost(work: Work) -> None:
 
 
 def resume(work: Work) -> None:
-    """The power is back and an operation is unfinished: it is undone at once."""
-    pending = work.owed
+    """The power is back and something is owed: it is tried at once."""
     work.rest()
+    pending = work.memory.pending
+    if pending is None:
+        settling.attempt(work)
+        return
     if pending.stage is Stage.ANSWERED:
         _remark_belief(work, "the power failed before its acknowledgement was seen")
     if pending.stage is Stage.REVERSING:
@@ -137,7 +157,7 @@ def _remark_belief(work: Work, because: str) -> None:
 
 def answer_undone(work: Work) -> None:
     """The reversal is answered; the register hears how its operation ended."""
-    _settle(work)
+    _finish(work)
     _answer_prepared(work)
 
 
@@ -158,51 +178,74 @@ def _answer_prepared(work: Work) -> None:
 
 def go_on_alone(work: Work) -> None:
     """The register left; the attempt that is under way goes on."""
-    work.note("decision", f"{work.because}; the reversal goes on")
+    work.note("decision", f"{work.because}; what is owed to the bank goes on")
     work.clear_desk()
 
 
-def settle(work: Work) -> None:
+def finish_alone(work: Work) -> None:
     """The reversal is answered and nobody waits."""
-    _settle(work)
+    _finish(work)
     work.rest()
 
 
-def settle_failed(work: Work) -> None:
+def fail_alone(work: Work) -> None:
     """The attempt failed and nobody waits; the next one is due later."""
     work.hang_up()
-    work.note("decision", f"reversal attempt failed: {work.because}")
+    work.note("decision", f"the attempt failed: {work.because}")
+    if work.memory.pending is None:
+        settling.forget_unasked(work)
     work.rest()
 
 
 def clear_first(work: Work) -> None:
-    """A request came: one attempt at the reversal that is owed, then the request."""
+    """A request came: one attempt at what is owed, then the request."""
     work.ask(Wait())
-    attempt(work)
+    pay(work)
 
 
 def hold(work: Work) -> None:
     """A request came while an attempt is under way: that attempt is the one."""
     work.ask(Wait())
-    work.note("decision", "a reversal is owed: the request waits for it")
+    work.note("decision", "something is owed to the bank: the request waits for it")
 
 
 def serve_held(work: Work) -> None:
-    """Nothing is owed any more: the request is served as if it came now."""
-    _settle(work)
+    """The reversal is answered: the request is served as if it came now."""
+    _finish(work)
+    _serve(work)
+
+
+def serve_in_new_day(work: Work) -> None:
+    """The day is closed: the request is served as if it came now."""
+    settling.close_day(work)
+    _serve(work)
+
+
+def serve_in_open_day(work: Work) -> None:
+    """The bank will not close the day: the request is served as if it came now."""
+    settling.give_up(work)
+    _serve(work)
+
+
+def serve_without_bank(work: Work) -> None:
+    """The attempt failed, and the request needs no bank."""
+    work.hang_up()
+    _serve(work, debt_tried=True)
+
+
+def _serve(work: Work, *, debt_tried: bool = False) -> None:
     message = work.message
     work.clear_desk()
     if message is not None:
-        work.followups.append(RequestReceived(message))
+        work.followups.append(RequestReceived(message, debt_tried))
 
 
 def answer_owing(work: Work) -> None:
-    """The reversal is still owed: what needs the bank cannot be served, a refusal can."""
+    """The debt stands: what needs the bank cannot be served."""
     work.hang_up()
-    if isinstance(work.request, Refusal):
-        answer_refusal(work)
-    else:
-        work.end(OutcomeKind.REVERSAL_OWED, "a reversal is owed and the bank has not answered it")
+    reversal = work.memory.pending is not None
+    kind = OutcomeKind.REVERSAL_OWED if reversal else OutcomeKind.SETTLEMENT_OWED
+    work.end(kind, f"{'a reversal' if reversal else 'a settlement'} is owed and the bank has not answered it")
 
 
 # --- operation 53 ----------------------------------------------------------------------------------------
@@ -230,7 +273,7 @@ def reverse_for_register(work: Work) -> None:
 
 def answer_reversed(work: Work) -> None:
     """The bank answered the reversal that the register asked for."""
-    if _settle(work) is ReversalVerdict.ENDED:
+    if _finish(work) is ReversalVerdict.ENDED:
         _answer_about_last(work)
     else:
         work.end(OutcomeKind.DECLINED, work.because, bank=work.bank)
@@ -244,7 +287,6 @@ def answer_not_reversed(work: Work) -> None:
 
 def answer_already_reversed(work: Work) -> None:
     """The last operation is undone already; the slip that says so is a new one."""
-    work.remember(work.memory.next_slip())
     _answer_about_last(work)
 
 
@@ -267,7 +309,10 @@ def _answer_about_last(work: Work) -> None:
         authorization_code=last.authorization_code,
         answered_at=said.answered_at if said else None,
     )
-    if work.good_request.amount is None:
-        work.request = replace(work.good_request, amount=MinorUnits(kept.amount))
+    work.with_amount(kept.amount)
+    work.bank = bank
     face = CardFace.of_masked(kept.masked_pan, kept.expiry) if kept.masked_pan else None
-    work.answer(Outcome(OutcomeKind.APPROVED, work.because, bank=bank, card=face))
+    outcome = Outcome(OutcomeKind.APPROVED, work.because, bank=bank, card=face)
+    work.write_slip(outcome, Form.REVERSED, currency=work.profile.currency(kept.currency))
+    work.remember(work.memory, work.entry(EntryState.TOLD, None))
+    work.answer(outcome)

@@ -1,18 +1,20 @@
 """The terminal's desk: what is being worked on, the memory, and the effects asked for so far.
 
-The actions of the table (``serving``, ``undoing``) are functions over this desk. They ask for effects and
-replace the memory; they never change the state: that is the table's.
+The actions of the table (``serving``, ``settling``, ``undoing``) are functions over this desk. They ask for
+effects and replace the memory; they never change the state: that is the table's.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
-from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Totals, Transaction
 from smartsale_emu.payment.card import Card
-from smartsale_emu.payment.receipt import CardFace, format_amount
+from smartsale_emu.payment.receipt import CardFace, Form, ReceiptLayout, format_amount
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.security.masking import Secret
-from smartsale_emu.terminal.answers import Asked, build_answer
+from smartsale_emu.terminal.answers import Asked, build_answer, field_15, field_19
 from smartsale_emu.terminal.effects import (
     Answer,
     CallBank,
@@ -20,41 +22,86 @@ from smartsale_emu.terminal.effects import (
     HandsOff,
     HangUp,
     Note,
+    Print,
     Remember,
     TerminalEffect,
 )
 from smartsale_emu.terminal.events import FinalFate, TerminalEvent
-from smartsale_emu.terminal.memory import Memory, Pending, Safe, Stage
-from smartsale_emu.terminal.money import Undo
+from smartsale_emu.terminal.journal import Entry, EntryState
+from smartsale_emu.terminal.kept import KeptRequest, Safe
+from smartsale_emu.terminal.memory import Memory, Pending, Stage
+from smartsale_emu.terminal.operations import Name, Undo
+from smartsale_emu.terminal.originals import Refused
 from smartsale_emu.terminal.outcome import ENDINGS, Outcome, OutcomeKind
-from smartsale_emu.terminal.profile import TerminalProfile
+from smartsale_emu.terminal.profile import Screen, TerminalProfile
 from smartsale_emu.terminal.requests import Refusal, Request
-from smartsale_emu.units import Millis, calendar
+from smartsale_emu.terminal.slips import Slip, card_values, terminal_values
+from smartsale_emu.units import Millis, MinorUnits, calendar, later
+
+
+class Scheme(StrEnum):
+    """How the bank is reached (the Document, 1.2 and 1.3)."""
+
+    KPH = "kph"  # the pinpad calls it
+    PKH = "pkh"  # through the register
+
+
+@dataclass(slots=True)
+class Reconciling:
+    """A settlement under way: what is still to be uploaded, and whether the bank has been asked anything.
+
+    ``waiting``: the transaction or the entry that the open call is about. ``uploaded``: how many entries the
+    bank has taken or refused.
+    """
+
+    waiting: Transaction | Entry = Transaction.SETTLEMENT
+    to_upload: Iterator[Entry] = field(default_factory=lambda: iter(()))
+    uploaded: int = 0
+    asked: bool = False
 
 
 class Work:
     """The desk. ``followups``: events that an action hands back to the table, taken before anything else."""
 
-    def __init__(self, profile: TerminalProfile, memory: Memory, safe: Safe, epoch: datetime) -> None:
-        self.profile, self.memory, self.safe = profile, memory, safe
+    def __init__(
+        self,
+        profile: TerminalProfile,
+        layout: ReceiptLayout,
+        memory: Memory,
+        safe: Safe,
+        epoch: datetime,
+        scheme: Scheme,
+    ) -> None:
+        self.profile, self.layout, self.memory, self.safe = profile, layout, memory, safe
+        self.scheme = scheme
         self.now = Millis(0)
         self.effects: list[TerminalEffect] = []
         self.followups: list[TerminalEvent] = []
         self.call: int | None = None
+        self.paper = True
         self._epoch = epoch
         self._calls = 0
+        self.reconciling = Reconciling()
         self.clear_desk()
 
     def clear_desk(self) -> None:
         """Forget the operation; the memory stays."""
         self.message: Message | None = None
         self.request: Request | Refusal | None = None
+        self.original: Entry | None = None
+        self.refused: Refused | None = None
+        self.asking: int | None = None  # the field that the cashier is asked for
+        self.questions = 0
+        self.can_ask = True
+        self.debt_tried = False
         self.card: Card | None = None
         self.pin: Secret | None = None
+        self.pin_entered = False
         self.bank: AuthorizationAnswer | None = None
         self.fate: FinalFate | None = None
         self.because = ""
         self.outcome: Outcome | None = None
+        self.slip: Slip | None = None
         self.pin_attempt = 0
         self.withdrawn = False
 
@@ -64,6 +111,11 @@ class Work:
     def undo(self) -> Undo:
         """What an interruption of the running operation means for the money."""
         return self.request.operation.undo if isinstance(self.request, Request) else Undo.NOTHING
+
+    @property
+    def name(self) -> Name | None:
+        """The running operation, None if none is known."""
+        return self.request.operation.name if isinstance(self.request, Request) else None
 
     @property
     def good_request(self) -> Request:
@@ -88,20 +140,36 @@ class Work:
 
     @property
     def face(self) -> CardFace | None:
-        """What may be printed of the card."""
-        return CardFace.of(self.card) if self.card else None
+        """What may be printed of the card: the one read, or the original's."""
+        if self.card is not None:
+            return CardFace.of(self.card)
+        kept = self.original.request if self.original else None
+        return CardFace.of_masked(kept.masked_pan, kept.expiry) if kept and kept.masked_pan else None
 
     @property
     def date(self) -> datetime:
         """The local date and time."""
         return calendar(self._epoch, self.now)
 
-    def timer(self, name: str) -> Millis:
-        """Return a timer: the request's own where it has one (field 57), else the profile's."""
-        if name == "card" and isinstance(self.request, Request) and self.request.card_within is not None:
-            return self.request.card_within
-        value: Millis = getattr(self.profile.timers, name)
-        return value
+    def timer(self, name: str) -> Millis | None:
+        """Return a timer: the request's own where it has one (field 57), else the profile's; None: never."""
+        timers = self.profile.timers
+        if name in ("card", "cashier") and isinstance(self.request, Request) and self.request.within:
+            return self.request.within
+        pkh = self.scheme is Scheme.PKH
+        connect = timers.tunnel_open if pkh else timers.bank_connect
+        match name:
+            case "bank_connect":
+                return connect
+            case "settlement":
+                return later(connect, timers.bank_answer)
+            case "reversal_attempt" if pkh:
+                return later(connect, timers.bank_answer)
+            case "reversal_retry" if pkh:
+                return None  # without a register there is no way to the bank
+            case _:
+                value: Millis = getattr(timers, name)
+                return value
 
     # --- effects -----------------------------------------------------------------------------------------
 
@@ -113,10 +181,10 @@ class Work:
         """Leave a line for the trace."""
         self.ask(Note(kind, because, details))
 
-    def remember(self, memory: Memory) -> None:
-        """Replace the memory, on disk too, before the next effect."""
-        self.memory = memory
-        self.ask(Remember(memory))
+    def remember(self, memory: Memory, *entries: Entry, anew: bool = False) -> None:
+        """Replace the memory, on disk too, before the next effect. ``entries`` go into its journal."""
+        self.memory = replace(memory, journal=memory.journal.plus(entries)) if entries else memory
+        self.ask(Remember(self.memory, entries, anew))
 
     def forget_pending(self) -> None:
         """Nothing is owed for the running operation; said to the disk only if it knew of it.
@@ -127,22 +195,26 @@ class Work:
             self.remember(replace(self.memory, pending=None))
 
     def take_attempt_back(self) -> None:
-        """Not one byte of the reversal left: the next one is no repeat. Written with the next attempt."""
+        """Not one byte of the reversal left: the next one is no repeat, even if the power fails before it."""
         pending = self.memory.pending
         if pending is not None and pending.attempts > 0:
-            self.memory = replace(self.memory, pending=replace(pending, attempts=pending.attempts - 1))
+            self.remember(replace(self.memory, pending=replace(pending, attempts=pending.attempts - 1)))
 
-    def display(self, screen: str, **values: object) -> None:
+    def display(self, screen: Screen, *, tries: int = 0) -> None:
         """Show a screen of the profile."""
-        amount = self.request.amount if self.request else None
-        shown = f"{format_amount(amount)} РУБ" if amount is not None else ""
-        self.ask(Display(self.profile.screen[screen].format(amount=shown, **values)))
+        request = self.request
+        title = request.operation.title if isinstance(request, Request) else ""
+        amount = ""
+        if request is not None and request.amount is not None:
+            amount = f"{format_amount(request.amount)} {self.profile.currency(request.currency or '')}"
+        text = self.profile.screen(screen, self.name).format(title=title, amount=amount, tries=tries)
+        self.ask(Display("\n".join(line.strip() for line in text.split("\n"))))
 
     def rest(self) -> None:
         """Nobody is being served."""
         self.clear_desk()
         self.ask(HandsOff())
-        self.display("idle")
+        self.display(Screen.IDLE)
 
     # --- the bank ----------------------------------------------------------------------------------------
 
@@ -158,27 +230,108 @@ class Work:
             self.ask(HangUp(self.call))
             self.call = None
 
+    # --- the slip ----------------------------------------------------------------------------------------
+
+    def write_slip(self, outcome: Outcome, form: Form, **more: str) -> Slip:
+        """Number a new slip and lay it on the desk; it leaves with the answer."""
+        self.memory = self.memory.next_slip()
+        request, bank, face = self.good_request, outcome.bank, outcome.card
+        values = terminal_values(self.profile, self.memory, self.date) | {
+            "number": f"{self.memory.slip:04d}",
+            "title": request.operation.title,
+            "ern": request.ern,
+            "code": field_15(outcome, self.profile) or "",
+            "reason": field_19(self.name, outcome, self.profile).partition("^")[0],
+            "currency": self.profile.currency(request.currency or ""),
+        }
+        if request.amount is not None:
+            values["amount"] = format_amount(request.amount)
+        if request.operation.follows:
+            values["original_rrn"] = request.rrn
+        if self.original is not None and self.original.amount != request.amount:
+            values["original_amount"] = format_amount(self.original.amount)
+        if face is not None:
+            values |= {
+                "card_label": face.label,
+                "card_number": face.masked,
+                "expiry": f"{face.expiry[2:]}/{face.expiry[:2]}" if face.expiry else "",
+                "holder": face.holder if face.holder != "/" else "",
+                "aid": face.aid,
+            }
+        if self.card is not None:
+            values |= card_values(self.card, pin_entered=self.pin_entered)
+        if bank is not None:
+            values |= {"authorization_code": bank.authorization_code, "rrn": bank.rrn}
+            if bank.balance is not None:
+                values["balance"] = format_amount(bank.balance)
+        self.slip = Slip(form, values | more)
+        return self.slip
+
+    def entry(self, state: EntryState, request: KeptRequest | None) -> Entry:
+        """Return the journal entry of the slip on the desk."""
+        slip, bank, asked = self.slip, self.bank, self.good_request
+        if slip is None:
+            raise AssertionError("no slip was written")
+        return Entry(
+            number=self.memory.slip,
+            operation=asked.operation.name,
+            state=state,
+            request=request,
+            rrn=bank.rrn if bank else "",
+            authorization_code=bank.authorization_code if bank else "",
+            follows=asked.rrn if asked.operation.follows else "",
+            form=slip.form,
+            values=slip.kept_values(),
+        )
+
     # --- the final answer --------------------------------------------------------------------------------
 
     def answer(self, outcome: Outcome) -> None:
-        """Give the register its final answer."""
+        """Give the register its final answer, with the slip that lies on the desk."""
         request = self.request
         if request is None:
             raise AssertionError("an answer without a request")
         self.outcome = outcome
+        good = request if isinstance(request, Request) else None
         asked = Asked(
+            operation=good.operation if good else None,
             code=request.code,
-            title=request.operation.title if isinstance(request, Request) else "",
+            mode=request.mode,
             amount=request.amount,
             currency=request.currency,
             ern=request.ern,
         )
-        message = build_answer(asked, outcome, self.profile, at=self.date, slip=self.memory.slip)
+        message = build_answer(asked, outcome, self.profile, at=self.date, receipt=self._printed())
         self.note("decision", outcome.because, status=int(outcome.status), outcome=str(outcome.kind))
         self.ask(HandsOff())
-        self.display(ENDINGS[outcome.kind].screen)
+        self.display(Screen(ENDINGS[outcome.kind].screen))
         self.ask(Answer(message))
 
-    def end(self, kind: OutcomeKind, because: str, *, bank: AuthorizationAnswer | None = None) -> None:
+    def _printed(self) -> str | None:
+        """Return field 90 if there is a slip for it; a terminal with a printer prints the slip itself."""
+        slip = self.slip
+        if slip is None:
+            return None
+        if not self.profile.rules.printer:
+            return slip.field_90(self.layout) if self.profile.answer.receipt else None
+        self.ask(Print(slip.client(self.layout)))
+        if (copy := slip.cashier(self.layout)) is not None:
+            self.ask(Print(copy))
+        return None
+
+    def end(
+        self,
+        kind: OutcomeKind,
+        because: str,
+        *,
+        bank: AuthorizationAnswer | None = None,
+        field: int | None = None,
+        totals: Totals | None = None,
+    ) -> None:
         """Answer with the card on the desk and, where it said something, the bank."""
-        self.answer(Outcome(kind, because, bank=bank, card=self.face))
+        self.answer(Outcome(kind, because, bank=bank, card=self.face, field=field, totals=totals))
+
+    def with_amount(self, amount: int) -> None:
+        """The request gave no amount: the answer tells this one."""
+        if self.good_request.amount is None:
+            self.request = replace(self.good_request, amount=MinorUnits(amount))

@@ -2,16 +2,17 @@
 
 from datetime import datetime
 
-from smartsale_emu.emulator import Emulator
+from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.cardholder import Cardholder
-from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_TERMINAL_PROFILE
+from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_RECEIPT_LAYOUT, DEFAULT_TERMINAL_PROFILE
 from smartsale_emu.runtime.assembly import (
     build_bank,
     build_emulator,
     load_bank_profile,
     load_card,
     load_keys,
+    load_layout,
     load_terminal_profile,
 )
 from smartsale_emu.sa.framing import Control, FrameDecoder, encode_frame
@@ -22,6 +23,7 @@ from smartsale_emu.units import Millis
 
 EPOCH = datetime(2026, 11, 23, 9, 30)
 AMOUNT = 100
+SETTLEMENT = encode_frame(Message.of({25: 59, 27: ""}).encode())
 SALE = encode_frame(Message.of({0: AMOUNT, 4: "643", 25: 1}).encode())
 
 
@@ -51,7 +53,7 @@ class Shop:
             load_terminal_profile(DEFAULT_TERMINAL_PROFILE),
             load_bank_profile(DEFAULT_BANK_PROFILE),
         )
-        self.ledger = MemoryLedger()
+        layout, self.ledger = load_layout(DEFAULT_RECEIPT_LAYOUT), MemoryLedger()
         bank = build_bank(bank_profile, self.ledger, keys)
 
         def boot(saved: str | None) -> Emulator:
@@ -59,6 +61,7 @@ class Shop:
                 profile,
                 bank_profile,
                 keys,
+                layout=layout,
                 memory_text=saved,
                 memory_origin="memory",
                 epoch=EPOCH,
@@ -68,12 +71,20 @@ class Shop:
         holder = Cardholder(load_card("mir-chip").card, Secret("1234"))
         self.world = World(boot, bank.connect, cardholder=holder, epoch=EPOCH)
         self.world.plug(Acknowledger())
-        self.sold = 0
 
     def sell(self, count: int) -> None:
-        """Make so many sales; every one must be approved and kept."""
+        """Make so many sales; every one must be approved and kept. Then the day is settled."""
         world = self.world
-        for _ in range(count):
-            self.sold += 1
+        for sold in range(count):
             world.write(SALE)
-            assert world.run(lambda: world.emulator.memory.kept_count == self.sold, within=60_000)
+            assert world.run(lambda sold=sold: self._kept > sold, within=60_000)  # type: ignore[misc]
+        day = world.emulator.memory.day
+        world.write(SETTLEMENT)
+        assert world.run(lambda: world.emulator.memory.day > day, within=60_000)
+        world.rest(1_000)
+
+    @property
+    def _kept(self) -> int:
+        journal = self.world.emulator.memory.journal
+        last = journal.last_slip()
+        return last.number if last and last.kept else 0

@@ -76,7 +76,7 @@ class TestLedger:
         assert main(["ledger", "--state", str(tmp_path / "none")]) == 2
         assert capsys.readouterr().err.startswith("smartsale-emu: state directory ")
 
-    @pytest.mark.parametrize("damage", ['"stan": "x"', '"kept_count": true', '"terminal_id": 7'])
+    @pytest.mark.parametrize("damage", ['"stan": "x"', '"slip": true', '"terminal_id": 7'])
     def test_memory_of_wrong_types(
         self, damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

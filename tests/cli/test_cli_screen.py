@@ -4,12 +4,18 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from smartsale_emu.cli.screen import Screen
-from smartsale_emu.emulator import Trace
+from smartsale_emu.cli.screen import Screen, day_table
+from smartsale_emu.emulator.doors import Trace
 from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.payment.receipt import Form
 from smartsale_emu.runtime.assembly import load_card
 from smartsale_emu.security.masking import Secret
+from smartsale_emu.terminal.journal import Entry, EntryState, Journal
+from smartsale_emu.terminal.kept import KeptRequest
+from smartsale_emu.terminal.memory import Memory
+from smartsale_emu.terminal.operations import Name
 from smartsale_emu.units import Millis
 
 
@@ -44,3 +50,55 @@ def test_traces_have_the_time_of_the_calendar(capsys: pytest.CaptureFixture[str]
         "09:31:01.500  frame    STX of 10 bytes: frame",
         "09:31:01.501  message  register → pinpad  OPERATION_CODE=1  R=‹receipt›",
     ]
+
+
+def entry(number: int, operation: Name, transaction: str, state: EntryState = EntryState.KEPT) -> Entry:
+    """Return an operation of as many hundreds of roubles as its slip has for a number."""
+    asked = KeptRequest(
+        transaction=transaction,
+        terminal_id="00060056",
+        merchant_id="111111111",
+        stan=number,
+        sent_at="2026-11-23T09:30:00",
+        amount=number * 10_000,
+        currency="643",
+        masked_pan="",
+        sealed_pan="",
+        expiry="",
+        sequence="",
+        entry_mode="chip",
+        pin_capable=True,
+    )
+    return Entry(number, operation, state, asked, rrn=f"63270900000{number}")
+
+
+def day_shown(memory: Memory) -> list[list[str]]:
+    """Return the words of every line."""
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(day_table(memory))
+    return [line.split() for line in shown.get().splitlines()]
+
+
+def test_the_day_is_shown_with_its_totals_and_its_last_slips() -> None:
+    """What counts makes the net; the oldest slips go from the screen, not from the totals."""
+    slips = [entry(number, Name.SALE, "purchase") for number in range(1, 5)]
+    slips += [
+        entry(5, Name.VOID, "void"),
+        entry(6, Name.SALE, "purchase", EntryState.UNDONE),
+        Entry(7, Name.SALE, EntryState.TOLD, None, form=Form.DECLINED),
+        Entry(8, Name.REVERSAL, EntryState.TOLD, None, form=Form.REVERSED),
+    ]
+    title, *rows = day_shown(Memory(day=3, settling="asked", journal=Journal().plus(slips)))
+    assert " ".join(title) == "day 3: 5 kept, net 500.00 settlement owed"
+    assert rows == [
+        ["0004", "ОПЛАТА", "400.00", "632709000004"],
+        ["0005", "ОТМЕНА", "500.00", "632709000005"],
+        ["0006", "ОПЛАТА", "600.00", "632709000006", "undone"],
+        ["0007", "ОПЛАТА", "declined"],
+        ["0008", "АВАРИЙНАЯ", "ОТМЕНА"],
+    ]
+
+
+def test_a_day_without_operations_is_shown_too() -> None:
+    assert [" ".join(line) for line in day_shown(Memory())][:1] == ["day 1: 0 kept, net 0.00"]

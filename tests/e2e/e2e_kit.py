@@ -4,6 +4,7 @@ Nothing here sleeps for luck: every wait is for a condition and has a deadline.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import select
@@ -13,7 +14,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import smartsale_emu
 from smartsale_emu.cli import main
@@ -142,27 +145,49 @@ def bank(state: Path, *arguments: str, package_parent: Path = PACKAGE_PARENT) ->
     server.must_end_well()
 
 
-def memory_of(state: Path) -> dict[str, object]:
-    """Return the pinpad's memory as it lies on the disk; an empty one if it was never written."""
-    try:
-        document = json.loads((state / "memory.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {"pending": None, "last": None, "kept_count": 0, "kept_amount": 0, "remarks": []}
-    assert isinstance(document, dict)
-    return document
+def memory_of(state: Path) -> dict[str, Any]:
+    """Return the pinpad's memory as it lies on the disk, its journal beside it; read by rules of our own.
+
+    A line without its end was cut by the power and counts for nothing; a new day begins an empty journal.
+    """
+    memory: dict[str, Any] = {
+        "pending": None,
+        "last": None,
+        "remarks": [],
+        "settling": "",
+        "stan": 0,
+        "day": 1,
+    }
+    journal: dict[int, dict[str, Any]] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for line in (state / "memory.json").read_text(encoding="utf-8").split("\n")[:-1]:
+            document = json.loads(line)
+            if document["memory"]["day"] != memory["day"]:
+                journal.clear()
+            memory = document["memory"]
+            journal |= {entry["number"]: entry for entry in document["entries"]}
+    return {**memory, "journal": list(journal.values())}
+
+
+def pinpad_kept(state: Path) -> tuple[int, int]:
+    """Return count and sum of what the pinpad keeps of its open day, whatever the sign of the money."""
+    kept = [entry for entry in memory_of(state)["journal"] if entry["state"] == "kept"]
+    return len(kept), sum(entry["request"]["amount"] for entry in kept)
 
 
 def settled(state: Path) -> bool:
     """Tell whether nothing is owed to anybody."""
-    return memory_of(state)["pending"] is None
+    memory = memory_of(state)
+    return memory["pending"] is None and not memory["settling"]
 
 
-def bank_kept(state: Path) -> tuple[int, int]:
-    """Return count and sum of what the bank holds, read from its file by a query of our own."""
+def bank_kept(state: Path, batch: int = 1) -> tuple[int, int]:
+    """Return count and sum of what the bank holds of a day, read from its file by a query of our own."""
     file = state / "bank.sqlite"
     with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
-        query = "SELECT count(*), coalesce(sum(amount), 0) FROM operations WHERE state = 'approved'"
-        count, amount = database.execute(query).fetchone()
+        held = "FROM operations WHERE state = 'approved' AND batch = ?"
+        query = f"SELECT count(*), coalesce(sum(amount), 0) {held}"
+        count, amount = database.execute(query, (batch,)).fetchone()
     return int(count), int(amount)
 
 
@@ -174,3 +199,60 @@ def ledger(capsys: object, state: Path, bank_state: Path | None = None) -> dict[
     assert isinstance(report, dict)
     assert status == (0 if report["agree"] else 1)
     return report
+
+
+@dataclass(frozen=True)
+class Told:
+    """What ``register --json`` said, and its exit status; ``aside`` is its standard error."""
+
+    status: int
+    view: dict[str, Any]
+    aside: str
+
+    def __getitem__(self, number: int) -> str | None:
+        """Return the text of a field, None if the answer does not have it."""
+        field = self.view["fields"].get(str(number))
+        return field["text"] if field else None
+
+    @property
+    def slips(self) -> list[str]:
+        """What there is to print."""
+        return [slip["text"] for slip in self.view["slips"] if slip["printed"]]
+
+    @property
+    def reference(self) -> tuple[str, ...]:
+        """The options by which a later operation names this one."""
+        rrn, code = self[14], self[13]
+        assert rrn is not None
+        assert code is not None
+        return "--rrn", rrn, "--code", code
+
+
+@dataclass
+class Desk:
+    """A cash desk: every operation is a ``register`` process of its own. ``told``: all of them, by name."""
+
+    port: str
+    told: list[tuple[str, Told]] = dataclasses.field(default_factory=list)
+
+    def ask(self, *words: str, given: str = "") -> Told:
+        """Do one operation, whatever comes of it."""
+        done = run_cli("register", *words, "--port", self.port, "--json", given=given)
+        assert done.returncode in (0, 1), done.stderr
+        assert done.stdout, done.stderr
+        told = Told(done.returncode, json.loads(done.stdout), done.stderr)
+        self.told.append((words[0], told))
+        assert told.view["succeeded"] is (told.status == 0)
+        return told
+
+    def done(self, *words: str) -> Told:
+        """Do one operation that must succeed."""
+        told = self.ask(*words)
+        assert (told.status, told[39]) == (0, "1"), (words, told.view["message"])
+        return told
+
+    def refused(self, status: int, *words: str) -> Told:
+        """Do one operation that must not succeed, with this field 39."""
+        told = self.ask(*words)
+        assert (told.status, told[39]) == (1, str(status)), (words, told.view["message"])
+        return told

@@ -15,13 +15,15 @@ if sys.platform == "win32":
 from e2e_kit import PACKAGE_PARENT, QUICK, Server, environment, pinpad, run_cli
 from foreign_till import SALE, Gone, Till, Wire
 
+from smartsale_emu.register.requests import OPERATIONS
+
 PACKAGE = PACKAGE_PARENT / "smartsale_emu"
 PROFILES = {
     "terminal": PACKAGE / "terminal" / "profiles" / "unipos-2023.toml",
     "bank": PACKAGE / "host" / "profiles" / "generic-ascii.toml",
 }
-COMMANDS = ["run", "host", "register", "register sale", "register test", "register reversal"]
-COMMANDS += ["demo", "decode", "ledger"]
+COMMANDS = ["run", "host", "demo", "decode", "ledger", "register"]
+COMMANDS += [f"register {operation}" for operation in OPERATIONS]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -72,6 +74,22 @@ def test_a_wrong_port(tmp_path: Path, port: str, reason: str) -> None:
 @pytest.mark.parametrize("port", ["nonsense", "serial:/dev/no-such-port", "tcp:127.0.0.1:1"])
 def test_a_wrong_port_of_a_register(port: str) -> None:
     refused(run_cli("register", "test", "--port", port))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--scheme pkh --host tcp:127.0.0.1:1 --host tcp:127.0.0.1:2", "a second --host"),
+        ("--scheme pkh --host tcp:127.0.0.1:1 --keep-connection", "--keep-connection"),
+        ("--keep-connection", "--keep-connection"),
+        ("--ca no-such.pem", "--ca"),
+        ("--host tcp:127.0.0.1:1 --client-cert no-such.pem", "--client-cert"),
+        ("--host tls:127.0.0.1:1 --ca no-such.pem", "no-such.pem"),
+        ("--receipts no-such", "there is:"),
+    ],
+)
+def test_options_of_no_use_and_files_that_are_not_there(tmp_path: Path, options: str, said: str) -> None:
+    assert said in refuse(tmp_path, *options.split())
 
 
 @pytest.mark.parametrize("url", ["serial:COM1", "127.0.0.1:5000", "tcp:127.0.0.1:70000"])

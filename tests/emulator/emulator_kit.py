@@ -10,15 +10,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from smartsale_emu.emulator import Emulator
+from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.host.bank import Bank
 from smartsale_emu.host.dialect import Dialect
+from smartsale_emu.host.followers import Followers
 from smartsale_emu.host.ledger import MemoryLedger, Operation, OperationState
 from smartsale_emu.host.profile import BankProfile
 from smartsale_emu.host.session import BankSession
-from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step, Transaction
 from smartsale_emu.payment.card import TestCard, parse_card
 from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.payment.receipt import ReceiptLayout
+from smartsale_emu.payment.totals import Totals
 from smartsale_emu.sa.framing import Block, Control, Frame, FrameDecoder, encode_frame
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.scenario.agreement import compare
@@ -39,9 +42,19 @@ WAIT_FRAME = bytes.fromhex("0205001902003231A5C2")
 SALE_AMOUNT = 1200
 
 
-def _profile(name: str) -> TerminalProfile:
+def _profile_text(name: str) -> tuple[str, str]:
     file = PACKAGE / "terminal" / "profiles" / f"{name}.toml"
-    return TerminalProfile.parse(file.read_text(encoding="utf-8"), origin=file.name)
+    return file.read_text(encoding="utf-8"), file.name
+
+
+def _profile(name: str) -> TerminalProfile:
+    text, origin = _profile_text(name)
+    return TerminalProfile.parse(text, origin=origin, base=_profile_text)
+
+
+def _layout() -> ReceiptLayout:
+    file = PACKAGE / "payment" / "receipts" / "standard.toml"
+    return ReceiptLayout.parse(file.read_text(encoding="utf-8"), origin=file.name)
 
 
 def _cards() -> dict[str, TestCard]:
@@ -55,6 +68,8 @@ def _bank_profile() -> BankProfile:
 
 
 PROFILES = {name: _profile(name) for name in ("unipos-2018", "unipos-2023")}
+VENDING, PRINTER = _profile("unipos-2018-vending"), _profile("unipos-2023-printer")
+LAYOUT = _layout()
 PROFILE = PROFILES["unipos-2023"]
 CARDS = _cards()
 KEYS = KeyRing(
@@ -213,14 +228,17 @@ class Shop:
         self.reversed_for_register: set[int] = set()
         self.unsure: set[str] = set()
         holder = cardholder or (customer(card) if card else Cardholder(None))
-        self.world = World(
-            self._boot, lambda: BankSession(self.bank, DIALECT), cardholder=holder, epoch=epoch
-        )
+        self.world = World(self._boot, self._answer_the_phone, cardholder=holder, epoch=epoch)
+
+    def _answer_the_phone(self) -> BankSession:
+        return BankSession(self.bank, DIALECT)
 
     def _boot(self, saved: str | None) -> Emulator:
         memory = parse_memory(saved, origin="memory") if saved else self._first_memory
         safe = TerminalSafe(KEYS, self._entropy)
-        return Emulator(self.profile, DIALECT, memory, safe, epoch=self._epoch, traced=self._traced)
+        return Emulator(
+            self.profile, DIALECT, memory, safe, layout=LAYOUT, epoch=self._epoch, traced=self._traced
+        )
 
     def _entropy(self, count: int) -> bytes:
         self._drawn += 1
@@ -300,6 +318,16 @@ class Shop:
         return self.world.emulator.state
 
     @property
+    def kept_count(self) -> int:
+        """How many operations of the open day the pinpad keeps."""
+        return len(list(self.memory.journal.kept()))
+
+    @property
+    def kept_amount(self) -> int:
+        """Their net amount, in minor units."""
+        return self.memory.journal.totals().net
+
+    @property
     def operations(self) -> list[Operation]:
         return list(self.ledger.operations())
 
@@ -332,15 +360,13 @@ def assert_agreed(shop: Shop) -> None:
     assert shop.state is State.IDLE
     assert memory.pending is None
     saved = parse_memory(shop.world.saved, origin="memory") if shop.world.saved else Memory()
-    assert (saved.last, saved.kept_count, saved.kept_amount, saved.remarks) == (
-        memory.last,
-        memory.kept_count,
-        memory.kept_amount,
-        memory.remarks,
+    assert (saved.last, saved.journal, saved.remarks) == (memory.last, memory.journal, memory.remarks)
+    agreement = compare(
+        shop.operations, shop.ledger.closed_batches(), memory, terminal_id=shop.profile.terminal_id
     )
-    agreement = compare(shop.operations, memory, terminal_id=shop.profile.terminal_id)
     assert agreement.agree, agreement.disagreements
     assert_balances(shop)
+    assert_day(shop)
     assert_registers(shop)
 
 
@@ -349,24 +375,49 @@ def assert_balances(shop: Shop) -> None:
     held = dict.fromkeys(CARDS, 0)
     for row in shop.operations:
         if row.state is OperationState.APPROVED:
-            held[row.account] += row.amount
+            held[row.account] += row.effect
     for account in shop.ledger.accounts():
-        assert CARDS[account.name].account.balance - account.balance == held[account.name]
-    assert sum(held.values()) == shop.memory.kept_amount
+        assert account.balance - CARDS[account.name].account.balance == held[account.name]
+
+
+def assert_day(shop: Shop) -> None:
+    """Totals, and what is left of every operation, worked out twice; the days before are closed once."""
+    journal, day = shop.memory.journal, shop.memory.day
+    today = [row for row in shop.operations if row.batch == day and row.state is OperationState.APPROVED]
+    totals = Totals()
+    for row in today:
+        totals = totals.plus(row.transaction, row.amount)
+    assert journal.totals() == totals
+    for entry in journal.kept():
+        (row,) = [row for row in today if entry.request and row.key.stan == entry.request.stan]
+        assert journal.left(entry) == left_at_bank(shop, row), f"what is left of slip {entry.number}"
+    closed = [batch.key.number for batch in shop.ledger.closed_batches()]
+    assert closed == list(range(1, day)), "the bank has closed other days than the pinpad"
+    heard = [till.taken[-1] for till in shop.tills if till.taken and text(till.taken[-1], 25) == "59"]
+    assert len([final for final in heard if text(final, 39) == "1"]) <= len(closed)
+
+
+def left_at_bank(shop: Shop, row: Operation) -> int:
+    """How much of an operation the bank still lets be voided, returned or completed, in minor units."""
+    followers = Followers(BANK_PROFILE, shop.ledger)
+    if row.transaction is not Transaction.PREAUTHORIZATION:
+        return followers.left(row)
+    return followers.held(row) if followers.is_open(row) else 0
 
 
 def assert_registers(shop: Shop) -> None:
     """What a register read as 39 = 1 is kept, or a remark says that it may believe so; and vice versa.
 
-    ``shop.unsure``: RRNs of answers to which a register said one thing and another.
+    ``shop.unsure``: RRNs of answers to which a register said one thing and another. A balance is no money.
     """
-    approved = {row.rrn for row in shop.operations if row.state is OperationState.APPROVED}
+    money = [row for row in shop.operations if row.transaction is not Transaction.BALANCE]
+    approved = {row.rrn for row in money if row.state is OperationState.APPROVED}
     stans = {row.rrn: row.key.stan for row in shop.operations}
     excused = set(shop.remarks("doubt")) | shop.reversed_for_register
     believed = set()
     for message in (message for till in shop.tills for message in till.taken):
         rrn, approval = text(message, 14), text(message, 39) == "1"
-        if rrn is None or rrn in shop.unsure:
+        if rrn is None or rrn in shop.unsure or text(message, 25) == "13":
             continue
         if text(message, 25) == "53":
             assert not approval or rrn not in approved, "told as undone, and the bank holds it"

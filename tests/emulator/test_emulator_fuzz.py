@@ -24,6 +24,7 @@ from emulator_kit import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from play_kit import CARDS_USED, SAYINGS
 
 from smartsale_emu.payment.authorization import AuthorizationRequest, Step
 from smartsale_emu.payment.card import EntryMode
@@ -36,16 +37,6 @@ from smartsale_emu.terminal.table import State
 
 Act = Callable[[Shop], object]
 
-SAYINGS: dict[str, Callable[[int, bool], bytes]] = {
-    "ack": lambda _number, _final: ACK,
-    "silence": lambda _number, _final: b"",
-    "nak": lambda _number, _final: NAK,
-    "eot": lambda _number, _final: EOT,
-    "final-silence": lambda _number, final: b"" if final else ACK,
-    "final-eot": lambda _number, final: EOT if final else ACK,
-    "every-other": lambda number, _final: ACK if number % 2 else b"",
-    "last-block-eot-to-a-repeat": lambda number, final: ACK if number < 3 else b"" if number == 3 else EOT,
-}
 REQUESTS = [
     sale(),
     sale(amount=500),
@@ -64,7 +55,6 @@ NOISE = [
     request({25: 52, 67: 3}),
     b"\x02\xff\xff",
 ]
-CARDS_USED = ["mir-contactless", "mir-chip", "mir-poor", "mir-blocked", "mastercard-magstripe"]
 
 
 def ask(frame: bytes, saying: str) -> Act:

@@ -7,17 +7,19 @@ from emulator_kit import (
     NAK,
     SALE_AMOUNT,
     WAIT_FRAME,
+    Delivery,
     HandTill,
     Shop,
     assert_agreed,
     changed,
     link_test,
     request,
+    reversal,
     sale,
     text,
 )
 
-from smartsale_emu.emulator import FlushLine, LineClosed, LineOpened, WriteLine
+from smartsale_emu.emulator.doors import FlushLine, LineClosed, LineOpened, WriteLine
 from smartsale_emu.host.ledger import OperationState
 from smartsale_emu.sa.framing import encode_blocks
 from smartsale_emu.sa.tlv import Message
@@ -44,6 +46,19 @@ def test_ack_and_a_wait_at_once(frame: bytes) -> None:
     assert till.heard[0][1] == "ACK"
     assert till.heard[0][0] <= 50
     assert till.waits[:1] == [till.heard[0][0]]
+
+
+@pytest.mark.parametrize("frame", [reversal(), request({25: 59})], ids=["53", "59"])
+def test_a_wait_at_once_where_only_the_bank_is_asked(frame: bytes) -> None:
+    """Section 9.3: waits come during 53 and 59 too."""
+    shop = Shop()
+    shop.serve(sale())
+    shop.world.delivery = lambda _: Delivery.LOST_THERE
+    till = shop.ask(frame)
+    shop.rest(50)
+    assert heard(till) == ["ACK", "wait"]
+    shop.settle()
+    assert_agreed(shop)
 
 
 def test_waits_every_ten_seconds_until_the_answer() -> None:
@@ -175,10 +190,10 @@ def test_a_late_ack_of_a_wait_is_never_the_ack_of_the_final() -> None:
     shop.world.write(ACK)
     shop.rest(100)
     assert len(till.finals) == 1
-    assert shop.memory.kept_count == 0
+    assert shop.kept_count == 0
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 0
+    assert shop.kept_count == 0
 
 
 def test_a_register_that_acks_after_five_seconds() -> None:
@@ -190,7 +205,7 @@ def test_a_register_that_acks_after_five_seconds() -> None:
         shop.world.write(ACK)
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 1
+    assert shop.kept_count == 1
     assert till.frames == 4, "nothing was sent twice"
 
 
@@ -216,9 +231,9 @@ def test_the_same_request_again_runs_once(state: State) -> None:
 def test_the_same_request_after_the_answer_is_a_new_operation() -> None:
     shop = Shop()
     till = shop.ask(sale())
-    assert shop.until(lambda: shop.memory.kept_count == 1)
+    assert shop.until(lambda: shop.kept_count == 1)
     shop.world.write(sale())
-    assert shop.until(lambda: shop.memory.kept_count == 2)
+    assert shop.until(lambda: shop.kept_count == 2)
     shop.settle()
     assert_agreed(shop)
     assert len(till.finals) == 2
@@ -231,7 +246,7 @@ def test_the_ack_of_the_answer_glued_to_the_next_request() -> None:
         till = shop.ask(sale(), say=lambda _number, final: ACK + sale(amount=500) if final else ACK)
         assert shop.until(lambda till=till: len(till.finals) == 2)  # type: ignore[misc]
         assert [text(final, 0) for final in till.finals] == ["1200", "500"]
-        assert shop.memory.kept_count == 1
+        assert shop.kept_count == 1
 
 
 @pytest.mark.parametrize("state", [*SERVING, State.ANSWERING])
@@ -299,7 +314,7 @@ def test_a_reply_of_the_tunnel_or_the_cashier_is_no_other_request(state: State, 
     shop.world.write(reply)
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 1
+    assert shop.kept_count == 1
 
 
 @pytest.mark.parametrize("reply", REPLIES, ids=["open", "data", "cashier"])
@@ -314,12 +329,12 @@ def test_a_late_reply_at_rest_is_acknowledged_and_nothing_else(reply: bytes) -> 
 def test_eot_after_the_ack_of_the_final_is_the_end_of_the_session(eot_after: int) -> None:
     shop = Shop()
     shop.ask(sale())
-    assert shop.until(lambda: shop.memory.kept_count == 1)
+    assert shop.until(lambda: shop.kept_count == 1)
     shop.rest(eot_after)
     shop.world.write(EOT)
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 1
+    assert shop.kept_count == 1
     assert shop.memory.remarks == ()
 
 
@@ -328,7 +343,7 @@ def test_ack_and_eot_in_one_write() -> None:
     shop.ask(sale(), say=lambda _number, final: ACK + EOT if final else ACK)
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 1
+    assert shop.kept_count == 1
 
 
 # --- the next session reads nothing stale ------------------------------------------------------------------

@@ -17,7 +17,7 @@ from emulator_kit import (
     text,
 )
 
-from smartsale_emu.emulator import Event, HostBytes
+from smartsale_emu.emulator.doors import Event, HostBytes
 from smartsale_emu.host.ledger import OperationState
 from smartsale_emu.payment.authorization import Step
 from smartsale_emu.payment.cardholder import Cardholder, Prompt
@@ -41,7 +41,7 @@ def test_an_approved_sale(profile: TerminalProfile) -> None:
     assert outcome(final) == ("1", profile.answer.approved_code, "ОДОБРЕНО", "111111111")
     row = shop.operations[0]
     assert (text(final, 13), text(final, 14)) == (row.authorization_code, row.rrn)
-    assert [record.tag for record in final.records] == list(profile.answer.fields)
+    assert [record.tag for record in final.records] == list(profile.answer.fields["money"])
     assert text(final, 10) == "************0013"
     assert text(final, 11) == "3012"
     assert (text(final, 6), text(final, 21)) == ("20261123093000", "20261123093000")
@@ -54,6 +54,8 @@ def test_the_receipt_of_an_approved_sale() -> None:
         ReceiptTag.SLIP,
         ReceiptTag.CASHIER_COPY,
         ReceiptTag.CARD_TYPE,
+        ReceiptTag.AID,
+        ReceiptTag.TVR,
     ]
     assert (text(final, 90) or "").startswith("0xDF^^")
     for record in records[:2]:
@@ -119,6 +121,8 @@ def test_declined_by_the_bank(card: str, profile: TerminalProfile) -> None:
     assert [record.tag for record in parse_receipt(text(final, 90) or "")] == [
         ReceiptTag.SLIP,
         ReceiptTag.CARD_TYPE,
+        ReceiptTag.AID,
+        ReceiptTag.TVR,
     ]
     shop.settle()
     assert_agreed(shop)
@@ -263,7 +267,7 @@ def test_hands_that_nobody_asked_for_change_nothing() -> None:
     shop.world.tell(CancelPressed())
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 1
+    assert shop.kept_count == 1
 
 
 def test_a_swiped_chip_card_is_asked_for_its_chip() -> None:
@@ -355,3 +359,38 @@ def test_an_answer_in_pieces_and_to_another_question() -> None:
 
     shop.world._reply = in_pieces  # type: ignore[method-assign]
     assert text(shop.serve(sale()), 39) == "1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "approved"),
+    [(b"000000001200", b"000000000600"), (b"000000001200", b"000000001201"), (b"643", b"840")],
+    ids=["a-part", "more", "another-currency"],
+)
+def test_an_approval_of_other_money_than_asked_is_undone(asked: bytes, approved: bytes) -> None:
+    """Code 00, and elements 4 or 49 that are not the request's: what was approved is not known."""
+    shop = Shop()
+    real = shop.world._reply
+
+    def of_other_money(call: int, reply: bytes, delivery: Delivery) -> None:
+        assert reply.count(asked) == 1
+        real(call, reply.replace(asked, approved), delivery)
+
+    shop.world._reply = of_other_money  # type: ignore[method-assign]
+    assert outcome(shop.serve(sale())) == INTERRUPTED
+    shop.settle()
+    assert shop.steps == [Step.FINANCIAL, Step.REVERSAL]
+    assert_agreed(shop)
+
+
+def test_a_decline_may_speak_of_other_money() -> None:
+    shop = Shop(card="mir-poor")
+    real = shop.world._reply
+
+    def of_nothing(call: int, reply: bytes, delivery: Delivery) -> None:
+        assert reply.count(b"000000001200") == 1
+        real(call, reply.replace(b"000000001200", b"000000000000"), delivery)
+
+    shop.world._reply = of_nothing  # type: ignore[method-assign]
+    assert outcome(shop.serve(sale()))[:2] == ("16", "076")
+    shop.settle()
+    assert shop.steps == [Step.FINANCIAL]

@@ -1,19 +1,26 @@
-"""Every row of the terminal's table is exercised by a story of the other test modules."""
+"""Every row of the terminal's table is exercised by a story, here or in the other test modules."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import test_emulator_outcomes as outcomes
 import test_emulator_requests as requests
 import test_emulator_reversals as reversals
+import test_emulator_settlement as settlements
 import test_emulator_vanishing as vanishing
-from emulator_kit import EOT, PROFILES, Shop, request, sale
+from emulator_kit import EOT, PRINTER, PROFILE, PROFILES, Shop, hand_over, request, sale, text
+from operation_kit import COMPLETION, HOLD, SALE, VOID, settlement
+from play_kit import ask_for, do, report
 
+from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.payment.cardholder import Prompt
 from smartsale_emu.scenario.virtual import Delivery
 from smartsale_emu.security.masking import Secret
-from smartsale_emu.terminal.events import CancelPressed
-from smartsale_emu.terminal.profile import AlreadyReversed
+from smartsale_emu.terminal.events import CancelPressed, PaperChanged
+from smartsale_emu.terminal.operations import Name, PinNeed
+from smartsale_emu.terminal.profile import AlreadyReversed, TerminalProfile
+from smartsale_emu.terminal.settling import OWED
 from smartsale_emu.terminal.table import TRANSITIONS, Kind, Row, State
 from smartsale_emu.terminal.terminal import Terminal
 
@@ -44,7 +51,143 @@ def an_answer_that_moves_nothing_is_lost() -> None:
     shop.settle()
 
 
-STORIES: list[Callable[[], None]] = [
+# --- the cashier is asked --------------------------------------------------------------------------------
+
+STRIPE, CHIP_STRIPE = "2200123456789019=30121010000000000", "2200123456789019=30122010000000000"
+
+
+def a_question(code: int = VOID, shop: Shop | None = None, **more: object) -> Shop:
+    """A void, a raise or a completion without its references: the first question is open."""
+    shop = shop or Shop(card="mir-chip")
+    done = do(shop, HOLD if code != VOID else SALE, 500)
+    if code == HOLD:
+        more = {"f14": done.rrn, **more}
+    shop.ask(ask_for(code, 100, None, **more))
+    shop.reach(State.CASHIER)
+    shop.rest(100)
+    return shop
+
+
+def reply(shop: Shop, said: str, result: int = 0) -> None:
+    shop.world.write(request({25: 52, 67: result, 77: said}))
+    shop.rest(100)
+
+
+def the_cashier_names_the_original(code: int = VOID, shop: Shop | None = None, **more: object) -> None:
+    """RRN, then the authorization code; what comes next depends on the operation and on field 12."""
+    shop = a_question(code, shop, **more)
+    last = shop.memory.last
+    assert last is not None
+    if code != HOLD:
+        reply(shop, last.rrn)
+    reply(shop, last.authorization_code)
+    shop.settle()
+
+
+def the_cashier_names_nothing_known() -> None:
+    shop = a_question()
+    reply(shop, "1")
+    reply(shop, "2")
+    shop.settle()
+
+
+def the_cashier_cancels() -> None:
+    shop = a_question()
+    reply(shop, "", result=1)
+    shop.settle()
+
+
+def changed_pin(name: Name) -> TerminalProfile:
+    """A profile that always wants the PIN at one operation."""
+    return replace(PROFILE, pins={**PROFILE.pins, name: PinNeed.ALWAYS})
+
+
+def a_void_that_asks_for_the_pin() -> None:
+    shop = Shop(changed_pin(Name.VOID), card="mir-chip")
+    the_cashier_names_the_original(shop=shop, f12=STRIPE)
+
+
+def nobody_says_anything() -> None:
+    a_question().settle()
+
+
+def the_register_leaves_the_question() -> None:
+    shop = a_question()
+    shop.world.plug(None)
+    shop.settle()
+
+
+# --- the card, the paper, the journal --------------------------------------------------------------------
+
+
+def the_register_read_the_card() -> None:
+    for track, profile in ((STRIPE, PROFILE), (CHIP_STRIPE, PROFILE), (STRIPE, changed_pin(Name.SALE))):
+        shop = Shop(profile, card="mir-chip")
+        shop.ask(sale(f12=track))
+        shop.settle()
+
+
+def the_card_is_read_and_told() -> None:
+    shop = Shop()
+    shop.serve(request({25: 57}))
+
+
+def a_void_with_another_card() -> None:
+    shop = Shop()
+    paid = do(shop, SALE, 100)
+    hand_over(shop, "mir-chip")
+    assert text(shop.serve(ask_for(VOID, 100, paid)), 39) == "16"
+    assert text(shop.serve(ask_for(VOID, 101, paid)), 39) == "16"
+
+
+# --- something is owed -----------------------------------------------------------------------------------
+
+
+def a_reversal_is_owed(shop: Shop) -> Shop:
+    shop.world.delivery = lambda _: Delivery.LOST_BACK
+    shop.serve(sale())
+    shop.reach(State.OWING)
+    return shop
+
+
+def what_needs_no_bank_is_served() -> None:
+    shop = a_reversal_is_owed(Shop())
+    for frame in (report(), request({25: 99}), request({25: 57})):
+        shop.serve(frame)
+    shop = a_reversal_is_owed(Shop(PRINTER))
+    shop.world.tell(PaperChanged(loaded=False))
+    assert text(shop.serve(report()), 39) == "53"
+
+
+def both_are_owed() -> None:
+    """No story leads there, a memory may hold it: reversal, settlement, then the sale."""
+    shop = a_reversal_is_owed(Shop())
+    memory = replace(shop.memory, settling=OWED)
+    other = Shop(memory=memory)
+    other.world.delivery = lambda _: Delivery.LOST_THERE
+    other.world._disk.clear()
+    other.power_cycle()
+    other.reach(State.OWING)
+    other.world.delivery = lambda _: Delivery.FINE
+    assert text(other.serve(sale()), 39) == "1"
+    assert other.steps[-3:] == [Step.REVERSAL, Step.RECONCILIATION, Step.FINANCIAL]
+
+
+def a_settlement_that_waits_is_uploaded(*, alone: bool, refused: bool) -> None:
+    """Owed and the bank counts otherwise: in front of a sale, or with nobody."""
+    shop, _ = settlements.damaged()
+    shop.world.delivery = lambda _: Delivery.LOST_THERE
+    shop.serve(settlement())
+    shop.reach(State.OWING)
+    shop.world.delivery = lambda _: Delivery.FINE
+    if refused:
+        shop.bank.says = lambda asked: "05" if asked.transaction is Transaction.CLOSING else None
+    if not alone:
+        shop.serve(sale())
+    shop.settle()
+
+
+STORIES: list[Callable[[], object]] = [
     *leave_in(State.CARD_PROMPT, State.PIN_ENTRY, State.BANK_CONNECT, State.BANK_ANSWER, State.ANSWERING),
     *leave_while_a_reversal_runs_in(State.UNDOING, State.REVERSING, State.CLEARING),
     lambda: vanishing.test_eot_in_answer_to_a_repeat_of(3),
@@ -70,6 +213,37 @@ STORIES: list[Callable[[], None]] = [
     lambda: reversals.test_what_needs_the_bank_is_answered_34_when_the_one_attempt_fails(sale()),
     reversals.test_a_request_joins_the_attempt_that_is_under_way,
     requests.test_the_other_timers,
+    *[
+        lambda code=code, more=more: the_cashier_names_the_original(code, **more)
+        for code, more in (
+            (VOID, {}),
+            (VOID, {"f12": CHIP_STRIPE}),
+            (COMPLETION, {}),
+            (HOLD, {"f12": STRIPE}),
+        )
+    ],
+    the_cashier_names_nothing_known,
+    the_cashier_cancels,
+    a_void_that_asks_for_the_pin,
+    nobody_says_anything,
+    the_register_leaves_the_question,
+    the_register_read_the_card,
+    the_card_is_read_and_told,
+    a_void_with_another_card,
+    lambda: Shop().serve(report()),
+    what_needs_no_bank_is_served,
+    both_are_owed,
+    *[
+        lambda alone=alone, refused=refused: a_settlement_that_waits_is_uploaded(alone=alone, refused=refused)
+        for alone in (True, False)
+        for refused in (True, False)
+    ],
+    settlements.test_a_report_is_served_while_the_settlement_is_owed,
+    lambda: settlements.test_a_settlement_asked_again_while_it_is_owed_is_the_same_one(True),
+    settlements.test_a_settlement_asked_again_during_a_lone_attempt_takes_its_place,
+    settlements.test_a_bank_that_takes_no_surplus_leaves_the_day_open_and_operations_go_on,
+    lambda: settlements.test_the_register_leaves_at_message(3, vanishing.close),
+    lambda: settlements.test_the_bank_fails_at_message(2, Delivery.LOST_BACK),
     a_link_test_is_given_up,
     an_answer_that_moves_nothing_is_lost,
 ]

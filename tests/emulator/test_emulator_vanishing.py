@@ -112,7 +112,7 @@ def test_the_register_stops_answering_at(frame: int, said: bytes) -> None:
     shop.settle()
     assert_agreed(shop)
     assert [row.state for row in shop.operations] in ([], [OperationState.REVERSED])
-    assert shop.memory.kept_count == 0
+    assert shop.kept_count == 0
     assert bool(till.finals) is (frame == max(FRAMES))
     assert bool(shop.remarks("doubt")) is (frame > 0 and said == b"")
 
@@ -129,7 +129,7 @@ def test_eot_in_answer_to_a_repeat_of(frame: int) -> None:
     shop.settle()
     assert_agreed(shop)
     kept = frame == max(FRAMES)
-    assert shop.memory.kept_count == kept
+    assert shop.kept_count == kept
     assert shop.remarks("doubt") == [1] * kept
 
 
@@ -146,7 +146,7 @@ def test_an_ack_of_any_copy_of_the_final_completes(copy: int) -> None:
     shop.ask(sale(), say=say)
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 1
+    assert shop.kept_count == 1
     assert shop.memory.remarks == ()
 
 
@@ -166,9 +166,9 @@ def test_eot_to_the_final_follows_the_profile(first: OnEot, repeat: OnEot, to_fi
     shop.ask(sale(), say=say)
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == ((first if to_first else repeat) is OnEot.KEEP)
+    assert shop.kept_count == ((first if to_first else repeat) is OnEot.KEEP)
     assert shop.memory.last is not None
-    assert shop.memory.last.in_doubt is bool(shop.memory.kept_count)
+    assert shop.memory.last.in_doubt is bool(shop.kept_count)
 
 
 def test_the_approval_that_waits_behind_an_unanswered_wait_is_undone() -> None:
@@ -211,7 +211,7 @@ def test_the_bank_fails_at_the_sale(delivery: Delivery) -> None:
         assert shop.steps[-1] is Step.REVERSAL
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 0
+    assert shop.kept_count == 0
 
 
 @pytest.mark.parametrize("at_reversal", FAILURES, ids=lambda delivery: f"reversal-{delivery.name}")
@@ -230,7 +230,7 @@ def test_the_bank_fails_at_the_sale_and_at_its_reversal(at_sale: Delivery, at_re
     assert pending.attempts == (at_reversal is not Delivery.UNREACHABLE), "what never left is no attempt"
     shop.settle()
     assert_agreed(shop)
-    assert shop.memory.kept_count == 0
+    assert shop.kept_count == 0
 
 
 @pytest.mark.parametrize("delivery", FAILURES, ids=lambda delivery: delivery.name)
@@ -243,7 +243,7 @@ def test_the_bank_fails_at_operation_53(delivery: Delivery) -> None:
     shop.settle()
     assert_agreed(shop)
     assert [row.state for row in shop.operations] == [OperationState.REVERSED]
-    assert shop.memory.kept_count == 0
+    assert shop.kept_count == 0
 
 
 @pytest.mark.parametrize("delivery", FAILURES, ids=lambda delivery: delivery.name)
@@ -340,7 +340,7 @@ def test_a_final_that_was_acknowledged_in_the_dark_is_undone_and_said_to_be_beli
     shop.settle()
     assert_agreed(shop)
     assert text(till.final, 39) == "1"
-    assert shop.memory.kept_count == 0
+    assert shop.kept_count == 0
     assert shop.remarks("doubt") == [1]
 
 
@@ -350,4 +350,4 @@ def test_a_kept_sale_survives_a_power_cut() -> None:
     shop.power_cycle()
     shop.settle()
     assert_agreed(shop)
-    assert (shop.memory.kept_count, shop.memory.kept_amount) == (1, SALE_AMOUNT)
+    assert (shop.kept_count, shop.kept_amount) == (1, SALE_AMOUNT)

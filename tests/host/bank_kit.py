@@ -7,7 +7,15 @@ from pathlib import Path
 from smartsale_emu.host.bank import Bank
 from smartsale_emu.host.ledger import Ledger, MemoryLedger
 from smartsale_emu.host.profile import BankProfile
-from smartsale_emu.payment.authorization import AuthorizationRequest, CardData, Original, Step, Transaction
+from smartsale_emu.payment.authorization import (
+    AuthorizationAnswer,
+    AuthorizationRequest,
+    CardData,
+    Original,
+    Step,
+    Totals,
+    Transaction,
+)
 from smartsale_emu.payment.card import TestCard, parse_card
 from smartsale_emu.security.keys import KeyRing, parse_key
 from smartsale_emu.security.masking import Secret
@@ -41,8 +49,21 @@ PROFILE, CARDS, KEYS = profile(), cards(), keys()
 PIN_KEY = KEYS.get("terminal-pin").value
 
 
-def bank(ledger: Ledger | None = None) -> Bank:
-    return Bank(PROFILE, CARDS.values(), MemoryLedger() if ledger is None else ledger, KEYS)
+def bank(ledger: Ledger | None = None, **rows: object) -> Bank:
+    """A bank with all cards; ``rows``: what its profile says instead of ours."""
+    changed = replace(PROFILE, **rows)  # type: ignore[arg-type]
+    return Bank(changed, CARDS.values(), MemoryLedger() if ledger is None else ledger, KEYS)
+
+
+def balance(bank: Bank, name: str = "mir-chip") -> int:
+    account = bank.account(name)
+    assert account is not None
+    return account.balance
+
+
+def moved(bank: Bank, name: str = "mir-chip") -> int:
+    """What the account has now and had not at the opening."""
+    return balance(bank, name) - CARDS[name].account.balance
 
 
 def card_data(name: str) -> CardData:
@@ -76,16 +97,82 @@ def sale(
     )
 
 
+def ask(
+    transaction: Transaction,
+    stan: int,
+    amount: int = 0,
+    name: str = "mir-chip",
+    *,
+    pin: str = "",
+    batch: int = 0,
+    at: datetime = NOW,
+) -> AuthorizationRequest:
+    """Any transaction that stands alone, without a PIN unless one is given."""
+    return replace(sale(stan, amount, name, pin=pin, at=at), transaction=transaction, batch=batch)
+
+
+def follow(
+    transaction: Transaction,
+    stan: int,
+    amount: int,
+    original: AuthorizationRequest,
+    answer: AuthorizationAnswer,
+    *,
+    batch: int = 0,
+    at: datetime = NOW,
+    card: bool = True,
+) -> AuthorizationRequest:
+    """A transaction that follows another, named by STAN, time, RRN and authorization code."""
+    return replace(
+        original,
+        transaction=transaction,
+        stan=stan,
+        sent_at=at,
+        amount=MinorUnits(amount),
+        card=original.card if card else None,
+        pin_block=None,
+        original=Original(None, original.stan, original.sent_at, answer.rrn, answer.authorization_code),
+        batch=batch,
+    )
+
+
+def by_rrn(request: AuthorizationRequest) -> AuthorizationRequest:
+    """The same follower from a terminal that no longer knows STAN and time."""
+    assert request.original is not None
+    return replace(request, original=replace(request.original, stan=None, sent_at=None))
+
+
 def reversal(original: AuthorizationRequest, *, attempt: int = 0) -> AuthorizationRequest:
-    assert original.card is not None
     return replace(
         original,
         step=Step.REVERSAL,
         sent_at=original.sent_at + timedelta(seconds=40),
-        card=replace(original.card, track2=None),
+        card=replace(original.card, track2=None) if original.card is not None else None,
         pin_block=None,
-        original=Original(Step.FINANCIAL, original.stan, original.sent_at),
+        original=Original(original.transaction, original.stan, original.sent_at),
         attempt=attempt,
+    )
+
+
+def reconciliation(
+    stan: int, batch: int, totals: Totals | None, transaction: Transaction = Transaction.SETTLEMENT
+) -> AuthorizationRequest:
+    return replace(echo(stan), step=Step.RECONCILIATION, transaction=transaction, batch=batch, totals=totals)
+
+
+def upload(
+    stan: int, told: AuthorizationRequest, rrn: str = "", code: str = "", *, follows: str = ""
+) -> AuthorizationRequest:
+    """An operation told again at the end of the day."""
+    return replace(
+        told,
+        step=Step.UPLOAD,
+        stan=stan,
+        sent_at=told.sent_at + timedelta(hours=8),
+        card=replace(told.card, track2=None) if told.card is not None else None,
+        pin_block=None,
+        original=Original(told.transaction, told.stan, told.sent_at, rrn, code),
+        follows=follows,
     )
 
 

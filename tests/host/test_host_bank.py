@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 import bank_kit as kit
 import pytest
+from bank_kit import balance
 
-from smartsale_emu.errors import KeySlotError, ProfileError
+from smartsale_emu.errors import KeySlotError
 from smartsale_emu.host.bank import Bank
 from smartsale_emu.host.ledger import MemoryLedger, OperationState
 from smartsale_emu.payment.authorization import AuthorizationRequest, Step, Transaction
@@ -55,8 +56,8 @@ DECISIONS: list[tuple[str, AuthorizationRequest, str, str]] = [
     ("issuer down", kit.sale(1, 1200, "mir-issuer-down"), "91", "forces"),
     ("issuer broken", kit.sale(1, 1200, "mir-system-error"), "96", "forces"),
     ("PIN block of another key", garbled_pin_block(), "96", "another key"),
-    ("no card", replace(kit.sale(1, 1200), card=None), "96", "no purchase"),
-    ("no purchase", replace(kit.sale(1, 1200), transaction=Transaction.ECHO), "96", "no purchase"),
+    ("no card", replace(kit.sale(1, 1200), card=None), "96", "without a card"),
+    ("no purchase", replace(kit.sale(1, 1200), transaction=Transaction.ECHO), "96", "asks nothing"),
 ]
 
 
@@ -233,17 +234,6 @@ def test_a_bank_without_its_pin_key_does_not_start() -> None:
         Bank(kit.PROFILE, [], MemoryLedger(), KeyRing())
 
 
-def test_a_card_may_force_only_a_response_code() -> None:
-    card = kit.CARDS["mir-issuer-down"]
-    with pytest.raises(ProfileError, match=r"card mir-issuer-down: account\.force"):
-        Bank(
-            kit.PROFILE,
-            [replace(card, account=replace(card.account, force="down"))],
-            MemoryLedger(),
-            kit.KEYS,
-        )
-
-
 def test_a_forced_approval_moves_money_and_a_reversal_gives_it_back() -> None:
     card = kit.CARDS["mir-poor"]
     generous = replace(card, account=replace(card.account, force="00"))
@@ -273,9 +263,3 @@ def test_the_ledger_holds_no_card_number_and_no_pin() -> None:
     for secret in ("2200123456789019", "4111111111111111", "7531", "2200123456789019="):
         assert secret not in held
     assert "220012******9019" in held
-
-
-def balance(bank: Bank, name: str = "mir-chip") -> int:
-    account = bank.account(name)
-    assert account is not None
-    return account.balance

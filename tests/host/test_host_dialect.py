@@ -145,13 +145,14 @@ ECHO_ANSWER = b"".join(
 
 def reversal_request() -> AuthorizationRequest:
     request = kit.reversal(kit.sale(123, 1200))
-    return replace(request, original=Original(Step.FINANCIAL, 123, kit.NOW, "632709000123", "314159"))
+    return replace(request, original=Original(Transaction.PURCHASE, 123, kit.NOW, "632709000123", "314159"))
 
 
-def answer(step: Step, stan: int, at: str, **rest: str) -> AuthorizationAnswer:
-    return AuthorizationAnswer(
-        step, stan, "00", answered_at=datetime.fromisoformat(at), terminal_id="00060056", **rest
-    )
+def answer(
+    step: Step, stan: int, at: str, *, rrn: str = "", authorization_code: str = ""
+) -> AuthorizationAnswer:
+    moment = datetime.fromisoformat(at)
+    return AuthorizationAnswer(step, stan, "00", rrn, authorization_code, moment, "00060056")
 
 
 def test_requests_to_the_byte() -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from smartsale_emu.errors import ProfileError
 from smartsale_emu.host.fields import FIELDS, ascii_spec, well_formed
-from smartsale_emu.host.profile import BankProfile
-from smartsale_emu.payment.authorization import Step
+from smartsale_emu.host.profile import BankProfile, MessageKind
+from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.profile_rows import Mark
 
 TEXT = kit.PROFILE_FILE.read_text(encoding="utf-8")
@@ -14,8 +14,8 @@ TEXT = kit.PROFILE_FILE.read_text(encoding="utf-8")
 
 def test_ours_reads_whole() -> None:
     profile = kit.PROFILE
-    assert profile.messages[Step.REVERSAL].repeat == "0401"
-    assert profile.messages[Step.FINANCIAL].repeat == "0200"
+    assert profile.messages[MessageKind.REVERSAL].repeat == "0401"
+    assert profile.messages[MessageKind.FINANCIAL].repeat == "0200"
     assert profile.marks["codes.reversal_of_unknown"] is Mark.ASSUMED
 
 
@@ -26,7 +26,18 @@ WRONG = {
     "financial.request": ('value = "0200"', 'value = "20"'),
     "financial.answer_fields": ("value = [3, 4, 7, 11", "value = [3, 4, 7, 200"),
     "reversal.repeat": ("repeat =", "repaet ="),
-    "processing.purchase": ('purchase = { value = "000000"', 'purchase = { value = "990000"'),
+    "processing.return": ('return = { value = "200000"', 'return = { value = "000000"'),
+    "processing.completion": ('completion = { value = "advice"', 'completion = { value = "authorization"'),
+    "processing.raise": ('value = "020000", mark = "assumed"', 'value = "000000", mark = "assumed"'),
+    "processing.cash": ('cash = { value = "010000"', 'cash = { value = "01000"'),
+    "carried_by.purchase": ('purchase = { value = "financial"', 'purchase = { value = "network"'),
+    "carried_by.echo": ('echo = { value = "network"', 'echo = { value = "financial"'),
+    "carried_by.closing": ('closing = { value = "reconciliation"', 'closing = { value = "postcard"'),
+    "authorization.request": ('value = "0100"', 'value = "0200"'),
+    "upload.answer": ('value = "0330"', 'value = "0510"'),
+    "codes.in_balance": ('in_balance = { value = "00"', 'in_balance = { value = "95"'),
+    "rules.partial_void": ("partial_void = { value = true", 'partial_void = { value = "yes"'),
+    "rules.surplus_at_closing": ('value = "accept"', 'value = "perhaps"'),
     "entry_mode.chip": ('chip = { value = "05"', 'chip = { value = "07"'),
     "codes.reversal_of_unknown": ('unknown = { value = "25"', 'unknown = { value = "250"'),
     "codes.late_original": ('late_original = { value = "05"', 'late_original = { value = "00"'),
@@ -51,6 +62,27 @@ def test_a_declining_code_may_not_approve() -> None:
         BankProfile.parse(
             TEXT.replace('pin_missing = { value = "55"', 'pin_missing = { value = "10"', 1), "mine.toml"
         )
+
+
+def test_what_cannot_be_told_apart_is_named_by_both_names() -> None:
+    wrong = TEXT.replace('cash = { value = "010000"', 'cash = { value = "000000"', 1)
+    says = r"mine\.toml: processing\.cash: cannot be told from purchase"
+    with pytest.raises(ProfileError, match=says):
+        BankProfile.parse(wrong, "mine.toml")
+
+
+def test_a_host_that_repeats_reversals_unchanged() -> None:
+    profile = BankProfile.parse(TEXT.replace('"0401"', '"0400"', 1), "mine.toml")
+    assert profile.messages[MessageKind.REVERSAL].repeat == "0400"
+
+
+def test_a_message_kind_hangs_on_the_transaction() -> None:
+    kind = kit.PROFILE.kind
+    assert kind(Step.FINANCIAL, Transaction.CASH) is MessageKind.FINANCIAL
+    assert kind(Step.FINANCIAL, Transaction.RAISE) is MessageKind.AUTHORIZATION
+    assert kind(Step.FINANCIAL, Transaction.COMPLETION) is MessageKind.ADVICE
+    assert kind(Step.REVERSAL, Transaction.COMPLETION) is MessageKind.REVERSAL
+    assert {kind.step for kind in MessageKind} == set(Step)
 
 
 def test_a_new_bank_is_data() -> None:

@@ -10,6 +10,8 @@ from smartsale_emu.host.dialect import Dialect
 from smartsale_emu.host.framing import MAX_MESSAGE, StreamDecoder, frame
 from smartsale_emu.host.session import BankSession
 from smartsale_emu.host.shown import shown_answer, shown_request
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Transaction
+from smartsale_emu.payment.totals import Tally, Totals
 
 DIALECT = Dialect(kit.PROFILE)
 
@@ -77,6 +79,45 @@ def test_a_sale_and_its_reversal_over_a_stream() -> None:
     assert [exchange.request for exchange in exchanges] == requests
     assert exchanges[1].because == "the money is back"
     assert bank.closed == ""
+
+
+def test_a_day_over_a_stream() -> None:
+    bank = session()
+
+    def said(request: AuthorizationRequest) -> AuthorizationAnswer:
+        reply, _ = bank.receive(frame(DIALECT.encode_request(request)), kit.NOW)
+        (message,) = StreamDecoder().feed(reply)
+        return DIALECT.decode_answer(message, kit.NOW.date())
+
+    hold = kit.ask(Transaction.PREAUTHORIZATION, 1, 1000, pin="1234", batch=7)
+    held = said(hold)
+    assert said(kit.follow(Transaction.RAISE, 2, 500, hold, held, batch=7)).response_code == "00"
+    done = kit.by_rrn(kit.follow(Transaction.COMPLETION, 3, 1200, hold, held, batch=7, card=False))
+    completed = said(done)
+    assert completed.response_code == "00"
+    assert said(kit.follow(Transaction.VOID, 4, 200, done, completed, batch=7)).response_code == "00"
+    assert said(kit.ask(Transaction.BALANCE, 5, pin="1234", batch=7)).balance == 10_000_000 - 1000
+    told = kit.upload(6, done, completed.rrn, completed.authorization_code, follows=held.rrn)
+    assert said(told).response_code == "00"
+    totals = Totals(debit=Tally(1, 1200), void_debit=Tally(1, 200))
+    settled = said(kit.reconciliation(7, 7, totals))
+    assert (settled.response_code, settled.totals) == ("00", totals)
+
+
+def test_a_trace_shows_batch_totals_balance_and_what_was_followed() -> None:
+    totals = Totals(debit=Tally(1, 1200))
+    shown = shown_request(kit.reconciliation(7, 12, totals))
+    assert shown["batch"] == 12
+    assert str(shown["totals"]).startswith("debit 1 of 1200, ")
+    assert "totals" in shown_answer(kit.bank().handle(kit.reconciliation(7, 12, totals), kit.NOW))
+    inquiry = kit.bank().handle(kit.ask(Transaction.BALANCE, 1, 0, "mir-poor", pin="1234"), kit.NOW)
+    assert shown_answer(inquiry)["balance"] == "1000"
+    sale = kit.sale(1, 100)
+    approval = kit.bank().handle(sale, kit.NOW)
+    followed = kit.by_rrn(kit.follow(Transaction.RETURN, 2, 100, sale, approval))
+    shown = shown_request(kit.upload(3, followed, follows=approval.rrn))
+    assert (shown["follows"], shown["original_transaction"]) == (approval.rrn, "return")
+    assert "original_stan" not in shown_request(followed)
 
 
 def test_a_request_without_sense_is_answered_96_and_the_session_goes_on() -> None:

@@ -62,8 +62,14 @@ WRONG = {
     "entry mode": ('"chip"', '"chips"', "x.toml: card.entry_mode"),
     "PIN": ('pin = "1234"', "pin = 1234", "x.toml: account.pin"),
     "label": ('label = "', 'label = "A~', "x.toml: card.label: is printed on slips"),
+    "AID": ('aid = "', 'aid = "A^', "x.toml: card.aid: is printed on slips"),
     "sequence": ('sequence = "01"', 'sequence = "x1"', "x.toml: card.sequence"),
     "no balance": ("balance = 10_000_000", "", "x.toml: account.balance"),
+    "no response code": (
+        "[account]",
+        '[account]\nforce = "down"',
+        "x.toml: account.force: must be a response",
+    ),
     "unknown": ("[account]", "[account]\nbalnce = 1", "x.toml: account.balnce"),
     "broken": ("[account]", "[account", "x.toml: "),
 }

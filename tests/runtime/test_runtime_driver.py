@@ -1,15 +1,13 @@
 """The driver: effects in their order, one timer, no door entered twice; and the ways to the bank."""
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smartsale_emu.emulator import Effect, Event, HostBytes
+from smartsale_emu.emulator.doors import Effect, Event, HostBytes
 from smartsale_emu.errors import PortError, SetupError, StateError
 from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.cardholder import Cardholder
@@ -20,16 +18,18 @@ from smartsale_emu.runtime.assembly import (
     load_bank_profile,
     load_card,
     load_keys,
+    load_layout,
     load_terminal_profile,
 )
 from smartsale_emu.runtime.bank_link import BankLink, EmbeddedBank, TcpBank
 from smartsale_emu.runtime.driver import Clock, Driver
 from smartsale_emu.runtime.host_server import HostServer
-from smartsale_emu.runtime.ports import LineListener, TcpAddress, parse_tcp
+from smartsale_emu.runtime.ports import BankAddress, LineListener, bank_address
 from smartsale_emu.sa.framing import Block, Control, Frame, FrameDecoder, encode_frame
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.security.masking import Secret
-from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable
+from smartsale_emu.terminal.events import BankAsked, BankFailed
+from smartsale_emu.terminal.memory import Memory, Stage, parse_memory
 from smartsale_emu.units import Millis
 
 DEADLINE = 10.0
@@ -78,11 +78,22 @@ class MemoryStore:
     def __init__(self, log: list[str]) -> None:
         self.log, self.text, self.broken = log, "", False
 
+    @property
+    def memory(self) -> Memory:
+        return parse_memory(self.text, origin="memory")
+
     def save(self, text: str) -> None:
+        self._fail_or_log("remember anew")
+        self.text = text
+
+    def append(self, line: str) -> None:
+        self._fail_or_log("remember")
+        self.text += line
+
+    def _fail_or_log(self, what: str) -> None:
         if self.broken:
             raise StateError("memory: no space left on device")
-        self.text = text
-        self.log.append("remember")
+        self.log.append(what)
 
 
 def bank_parts() -> BankParts:
@@ -95,6 +106,7 @@ def pinpad(port: MemoryPort, bank: BankLink) -> tuple[Driver, MemoryStore]:
         load_terminal_profile("unipos-2023"),
         load_bank_profile("generic-ascii"),
         load_keys(),
+        layout=load_layout("standard"),
         memory_text=None,
         memory_origin="memory",
         epoch=datetime(2026, 11, 23, 9, 30),
@@ -129,8 +141,9 @@ def test_a_sale_with_an_acknowledgement_from_inside_the_write() -> None:
         port.listener.line_received(SALE)
         final = await port.finals.get()
         assert final.text(39) == "1"
-        assert json.loads(store.text)["pending"] is None
-        assert json.loads(store.text)["last"]["status"] == 1
+        assert (store.memory.pending, len(store.memory.journal)) == (None, 1)
+        assert store.memory.last is not None
+        assert store.memory.last.status == 1
         first_final = port.log.index("final")
         assert port.log[0] == "ready memory"
         assert port.log[:first_final].count("remember") == 2  # before the bank, before the answer
@@ -185,8 +198,9 @@ def test_a_trace_that_cannot_be_written_costs_no_effect() -> None:
         port.listener.line_received(SALE)
         with pytest.raises(SetupError, match="no space left"):
             await running
-        assert json.loads(store.text)["pending"] is None
-        assert json.loads(store.text)["last"]["status"] == 1
+        assert (store.memory.pending, len(store.memory.journal)) == (None, 1)
+        assert store.memory.last is not None
+        assert store.memory.last.status == 1
 
     play(story)
 
@@ -207,7 +221,8 @@ def test_a_mistake_of_ours_ends_the_run_and_is_not_swallowed() -> None:
         port.listener.line_received(SALE)
         with pytest.raises(ZeroDivisionError):
             await running
-        assert json.loads(store.text)["pending"]["stage"] == "asked"
+        assert store.memory.pending is not None
+        assert store.memory.pending.stage is Stage.ASKED
 
     play(story)
 
@@ -231,81 +246,28 @@ def test_speed_makes_the_clock_run_faster() -> None:
     assert fast.wall(Millis(1_000_000)) < slow.wall(Millis(1_000_000)) - 900
 
 
-class TestTcpBank:
-    def test_nobody_listens(self) -> None:
-        async def story() -> None:
-            server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-            port = server.sockets[0].getsockname()[1]
-            server.close()
-            await server.wait_closed()
-            told: asyncio.Queue[Event] = asyncio.Queue()
-            TcpBank(TcpAddress("127.0.0.1", port)).call(7, b"x", told.put_nowait)
-            event = await told.get()
-            assert isinstance(event, BankUnreachable)
-            assert event.call == 7
-            assert "nobody listens" in event.because
+def test_a_link_test_through_the_server() -> None:
+    async def story() -> None:
+        exchanges: list[str] = []
+        server = HostServer(
+            BankAddress("127.0.0.1", 0), bank_parts().connect, watch=lambda e: exchanges.append(e.because)
+        )
+        name: asyncio.Queue[str] = asyncio.Queue()
+        serving = asyncio.create_task(server.run(name.put_nowait))
+        address = bank_address(await name.get(), "the bank")
+        port = MemoryPort()
+        driver, _ = pinpad(port, TcpBank([address], connect_timeout=DEADLINE))
+        running = asyncio.create_task(driver.run(lambda _: None))
+        while port.listener is None:
+            await asyncio.sleep(0)
+        port.listener.line_received(encode_frame(Message.of({25: 26}).encode()))
+        assert (await port.finals.get()).text(39) == "1"
+        assert exchanges == ["the bank is here"]
+        driver.stop()
+        server.stop()
+        await asyncio.gather(running, serving)
 
-        play(story)
-
-    def test_asked_is_told_before_a_byte_leaves_and_hanging_up_then_sends_nothing(self) -> None:
-        async def story() -> None:
-            got: asyncio.Queue[bytes] = asyncio.Queue()
-
-            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                got.put_nowait(await reader.read())
-                writer.close()
-
-            async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-                bank = TcpBank(TcpAddress("127.0.0.1", server.sockets[0].getsockname()[1]))
-                told: list[Event] = []
-
-                def tell(event: Event) -> None:
-                    told.append(event)
-                    bank.hang_up(1)
-
-                bank.call(1, b"money", tell)
-                assert await got.get() == b""
-                assert told == [BankAsked(1)]
-
-        play(story)
-
-    def test_the_bank_closes_without_an_answer(self) -> None:
-        async def story() -> None:
-            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                await reader.read(5)
-                writer.close()
-
-            async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-                bank = TcpBank(TcpAddress("127.0.0.1", server.sockets[0].getsockname()[1]))
-                told: asyncio.Queue[Event] = asyncio.Queue()
-                bank.call(1, b"money", told.put_nowait)
-                assert isinstance(await told.get(), BankAsked)
-                assert isinstance(await told.get(), BankFailed)
-
-        play(story)
-
-    def test_a_link_test_through_the_server(self, tmp_path: Path) -> None:
-        async def story() -> None:
-            exchanges: list[str] = []
-            server = HostServer(
-                TcpAddress("127.0.0.1", 0), bank_parts().connect, watch=lambda e: exchanges.append(e.because)
-            )
-            name: asyncio.Queue[str] = asyncio.Queue()
-            serving = asyncio.create_task(server.run(name.put_nowait))
-            address = parse_tcp((await name.get()).removeprefix("tcp:"))
-            port = MemoryPort()
-            driver, _ = pinpad(port, TcpBank(address))
-            running = asyncio.create_task(driver.run(lambda _: None))
-            while port.listener is None:
-                await asyncio.sleep(0)
-            port.listener.line_received(encode_frame(Message.of({25: 26}).encode()))
-            assert (await port.finals.get()).text(39) == "1"
-            assert exchanges == ["the bank is here"]
-            driver.stop()
-            server.stop()
-            await asyncio.gather(running, serving)
-
-        play(story)
+    play(story)
 
 
 def test_the_embedded_bank_answers_one_call() -> None:

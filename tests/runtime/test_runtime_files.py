@@ -16,6 +16,7 @@ from smartsale_emu.runtime.file_lock import FileLock
 from smartsale_emu.runtime.memory_file import MemoryFile
 from smartsale_emu.runtime.state_dir import StateDir, default_state_dir
 from smartsale_emu.runtime.trace_file import TraceFile
+from smartsale_emu.terminal.memory import Memory, dump_change, dump_memory, parse_memory
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="modes and signals of POSIX")
 NOT_ROOT = pytest.mark.skipif(
@@ -103,6 +104,31 @@ class TestMemoryFile:
         memory.save("второй\r\n")
         assert MemoryFile(tmp_path / "memory.json").load() == "второй\r\n"
         assert [path.name for path in tmp_path.iterdir()] == ["memory.json"]
+
+    def test_lines_are_appended_to_what_was_saved_last(self, tmp_path: Path) -> None:
+        path = tmp_path / "memory.json"
+        with MemoryFile(path) as memory:
+            memory.save("one\n")
+            memory.append("два\n")
+            memory.append("three\n")
+            assert MemoryFile(path).load() == "one\nдва\nthree\n"
+            memory.save("anew\n")
+            memory.append("and more\n")
+        assert path.read_bytes() == b"anew\nand more\n"
+
+    def test_nothing_is_appended_to_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(StateError, match=r"memory\.json: no such file"):
+            MemoryFile(tmp_path / "memory.json").append("line\n")
+
+    def test_a_line_may_be_cut_anywhere_by_the_power(self, tmp_path: Path) -> None:
+        """Within a letter too; the lines before it count."""
+        whole, path = dump_memory(Memory().next_stan()), tmp_path / "memory.json"
+        later = dump_change(Memory().next_stan().next_stan().remarked("doubt", 2, "ОПЛАТА"), ())
+        for size in range(len(later.encode())):
+            path.write_bytes(whole.encode() + later.encode()[:size])
+            text = MemoryFile(path).load()
+            assert text is not None
+            assert parse_memory(text, origin="memory").stan == 1
 
     @POSIX
     def test_nobody_else_may_read_it(self, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What several tests of the terminal start from."""
 
-from smartsale_emu.terminal.memory import KeptRequest
+from smartsale_emu.terminal.journal import Entry, EntryState
+from smartsale_emu.terminal.kept import KeptRequest
+from smartsale_emu.terminal.operations import Name
 
 KEPT = KeptRequest(
     transaction="purchase",
@@ -16,5 +18,18 @@ KEPT = KeptRequest(
     sequence="01",
     entry_mode="chip",
     pin_capable=True,
+    batch=1,
 )
 """A sale of 12.00 as the memory keeps it."""
+
+ENTRY = Entry(
+    number=1,
+    operation=Name.SALE,
+    state=EntryState.KEPT,
+    request=KEPT,
+    rrn="632709000007",
+    authorization_code="314159",
+    form="approved",
+    values={"title": "ОПЛАТА", "amount": "12.00"},
+)
+"""That sale in the journal."""

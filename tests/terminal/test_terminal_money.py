@@ -13,13 +13,14 @@ from smartsale_emu.terminal.money import (
     Fate,
     ReversalRequest,
     ReversalVerdict,
-    Undo,
+    SettlementVerdict,
     bank_verdict,
     fate_of_final,
-    must_reverse,
     reversal_request,
     reversal_verdict,
+    settlement_verdict,
 )
+from smartsale_emu.terminal.operations import Name
 from smartsale_emu.terminal.profile import AlreadyReversed, OnEot
 from smartsale_emu.units import MinorUnits
 
@@ -58,6 +59,19 @@ def test_what_ends_a_reversal() -> None:
     )
 
 
+def test_what_an_answer_to_totals_means() -> None:
+    """Section 0.3: 95/501 differ, what is retried for a reversal is retried here, all else refuses."""
+    expected = {
+        SettlementVerdict.AGREED: {"00", "000", "500"},
+        SettlementVerdict.DIFFERS: {"95", "501"},
+        SettlementVerdict.RETRY: {"91", "907", "96", "909", "30", "904"},
+    }
+    for verdict, codes in expected.items():
+        assert {code for code in CODES if settlement_verdict(code) is verdict} == codes
+    named = {"05", "12", "25", "914", ""}
+    assert all(settlement_verdict(code) is SettlementVerdict.REFUSED for code in named)
+
+
 FATES = {
     # the fate of the answer, final_eot_first, final_eot_repeat
     (FinalFate.ACKED, "*", "*"): Fate.KEEP,
@@ -81,17 +95,9 @@ def test_fate_of_the_final_answer(fate: FinalFate, first: OnEot, repeat: OnEot) 
 BOOLEANS = (False, True)
 
 
-@pytest.mark.parametrize(
-    ("asked", "declined", "acked", "undo"), list(product(BOOLEANS, BOOLEANS, BOOLEANS, Undo)), ids=str
-)
-def test_when_a_reversal_is_owed(asked: bool, declined: bool, acked: bool, undo: Undo) -> None:
-    owed = {(True, False, False, Undo.BY_REVERSAL)}
-    given = must_reverse(bank_asked=asked, declined=declined, acknowledged=acked, undo=undo)
-    assert given == ((asked, declined, acked, undo) in owed)
-
-
 SALE = LastOperation(
-    operation=1,
+    operation=Name.SALE,
+    number=1,
     request=KEPT,
     status=1,
     rrn="632709000007",
@@ -104,7 +110,7 @@ def expected_53(last: LastOperation, amount: int | None, rule: AlreadyReversed) 
     """Section 0.4, sentence by sentence."""
     if last.status != 1:
         return R.REFUSE_STATUS  # when 39 of it was not 1
-    if last.operation == 4:
+    if last.operation is Name.VOID:
         return R.REFUSE_VOID  # when the candidate is a void
     if amount not in (None, last.request.amount):
         return R.REFUSE_AMOUNT  # when a given amount differs from its amount
@@ -119,12 +125,23 @@ def expected_53(last: LastOperation, amount: int | None, rule: AlreadyReversed) 
 
 @pytest.mark.parametrize("reversed_by", ReversedBy)
 @pytest.mark.parametrize("status", [0, 1, 2, 13, 16, 17, 34, 53])
-@pytest.mark.parametrize("operation", [1, 2, 4, 15, 16, 19, 29])
-def test_operation_53(operation: int, status: int, reversed_by: ReversedBy) -> None:
+@pytest.mark.parametrize("operation", Name)
+def test_operation_53(operation: Name, status: int, reversed_by: ReversedBy) -> None:
     for told, rule, amount in product(BOOLEANS, AlreadyReversed, (None, 1200, 1201, 12, 120000)):
         last = replace(SALE, operation=operation, status=status, reversed_by=reversed_by, told=told)
         given = None if amount is None else MinorUnits(amount)
         assert reversal_request(last, given, already_reversed=rule) is expected_53(last, amount, rule)
+
+
+@pytest.mark.parametrize("reversed_by", ReversedBy)
+@pytest.mark.parametrize("rrn", ["", "0", "000000000000", "-1", SALE.rrn, "632709000006"])
+@pytest.mark.parametrize("code", ["", "0", "000000", "-1", SALE.authorization_code, "654321"])
+def test_operation_53_that_names_an_operation(rrn: str, code: str, reversed_by: ReversedBy) -> None:
+    """Document, 2.4, note: not for an operation that is not the last one."""
+    last, rule = replace(SALE, reversed_by=reversed_by), AlreadyReversed.APPROVE
+    said = reversal_request(last, None, already_reversed=rule, rrn=rrn, authorization_code=code)
+    other = rrn == "632709000006" or code == "654321"
+    assert said is (R.REFUSE_OTHER if other else expected_53(last, None, rule))
 
 
 @pytest.mark.parametrize("rule", AlreadyReversed)

@@ -9,10 +9,10 @@ import pytest
 from transitions import MachineError
 
 from smartsale_emu.terminal.diagram import mermaid
-from smartsale_emu.terminal.profile import TerminalProfile, TimerRows
+from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.table import DEADLINES, IGNORED, IGNORED_ROWS, REST, TRANSITIONS, Kind, State
 from smartsale_emu.terminal.terminal import _Position, build_machine
-from smartsale_emu.terminal.work import Work
+from smartsale_emu.terminal.work import Scheme, Work
 
 TOP = Path(__file__).parents[2]
 READMES = sorted(TOP.glob("README*.md"))
@@ -40,10 +40,20 @@ def test_every_state_but_rest_can_be_left_by_time_or_by_the_line() -> None:
     assert set(State) - set(DEADLINES) == {State.IDLE, State.ANSWERING}
 
 
+def desk(scheme: Scheme = Scheme.KPH) -> Work:
+    """A desk of the newest profile, with nothing on it."""
+    file = TOP / "smartsale_emu" / "terminal" / "profiles" / "unipos-2023.toml"
+    profile = TerminalProfile.parse(file.read_text(encoding="utf-8"), origin=file.name)
+    return Work(profile, None, None, None, datetime(2026, 1, 1), scheme)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scheme", Scheme)
 @pytest.mark.parametrize("state", DEADLINES)
-def test_a_deadline_is_a_row_and_a_timer(state: State) -> None:
+def test_a_deadline_is_a_row_and_a_timer(state: State, scheme: Scheme) -> None:
     deadline = DEADLINES[state]
-    assert deadline.timer in TimerRows.__dataclass_fields__
+    within = desk(scheme).timer(deadline.timer)
+    without_a_register = (deadline.timer, scheme) == ("reversal_retry", Scheme.PKH)
+    assert (within is None) is without_a_register
     assert any((row.source, row.kind) == (state, deadline.kind) and row.target for row in TRANSITIONS)
 
 
@@ -56,10 +66,8 @@ def test_the_register_can_leave_every_state_in_which_it_is_served(state: State) 
 
 
 def test_the_machine_has_no_transitions_beyond_the_rows() -> None:
-    file = TOP / "smartsale_emu" / "terminal" / "profiles" / "unipos-2023.toml"
-    profile = TerminalProfile.parse(file.read_text(encoding="utf-8"), origin=file.name)
     position = _Position()
-    machine = build_machine(position, Work(profile, memory=None, safe=None, epoch=datetime(2026, 1, 1)))  # type: ignore[arg-type]
+    machine = build_machine(position, desk())
     built = Counter(
         (transition.source, name, transition.dest)
         for name, event in machine.events.items()

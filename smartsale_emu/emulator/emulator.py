@@ -5,33 +5,31 @@ effects in their order, and arms one timer for ``next_deadline``.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from smartsale_emu.doors import (
-    CallHost,
+from smartsale_emu.emulator.bank_side import BankSide
+from smartsale_emu.emulator.doors import (
     Effect,
     Event,
     FlushLine,
     HostBytes,
     LineClosed,
     LineOpened,
-    Trace,
     WriteLine,
 )
-from smartsale_emu.errors import DialectError
+from smartsale_emu.emulator.replies import Questions, is_reply, question
+from smartsale_emu.emulator.tracing import Tracer
+from smartsale_emu.emulator.tunnel import Tunnel, TunnelToken
+from smartsale_emu.emulator.vending import Vending
 from smartsale_emu.host.dialect import Dialect
-from smartsale_emu.host.framing import StreamDecoder, frame
-from smartsale_emu.host.shown import shown_answer, shown_request
-from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest
-from smartsale_emu.sa.codes import CommandMode, OperationCode
+from smartsale_emu.payment.receipt import ReceiptLayout
+from smartsale_emu.sa.codes import OperationCode
 from smartsale_emu.sa.events import (
     Admission,
     Delivered,
     GaveUp,
     LinkEvent,
-    LinkTiming,
     Noted,
     PeerEot,
     Received,
@@ -39,18 +37,21 @@ from smartsale_emu.sa.events import (
     Started,
     Transmit,
 )
-from smartsale_emu.sa.fields import Tag, display
+from smartsale_emu.sa.fields import Tag
 from smartsale_emu.sa.framing import Control
 from smartsale_emu.sa.link import Link
 from smartsale_emu.sa.tlv import Message
+from smartsale_emu.sa.tunnel_frames import is_of_tunnel
 from smartsale_emu.terminal.effects import (
     Answer,
+    AskCashier,
     CallBank,
     Display,
     EnterPin,
     HandsOff,
     HangUp,
     Note,
+    Print,
     ReadCard,
     Remember,
     TerminalEffect,
@@ -59,49 +60,35 @@ from smartsale_emu.terminal.effects import (
 from smartsale_emu.terminal.events import (
     AnswerFate,
     BankAsked,
+    BankEvent,
     BankFailed,
-    BankReplied,
     BankUnreachable,
     FinalFate,
+    PoweredOn,
     RegisterLeft,
     RequestReceived,
     TerminalEvent,
     said,
 )
-from smartsale_emu.terminal.memory import Memory, Safe
+from smartsale_emu.terminal.kept import Safe
+from smartsale_emu.terminal.memory import Memory
 from smartsale_emu.terminal.profile import Busy, TerminalProfile
 from smartsale_emu.terminal.table import State
 from smartsale_emu.terminal.terminal import Terminal
-from smartsale_emu.units import Millis, calendar, later
-
-__all__ = [
-    "CallHost",
-    "Effect",
-    "Emulator",
-    "Event",
-    "FlushLine",
-    "HostBytes",
-    "LineClosed",
-    "LineOpened",
-    "Trace",
-    "WriteLine",
-]
+from smartsale_emu.terminal.work import Scheme
+from smartsale_emu.units import Millis, later
 
 WAIT_MESSAGE = Message.of({Tag.OPERATION_CODE: int(OperationCode.WAIT)})
 WAIT_TOKEN, FINAL_TOKEN = "wait", "final answer"
-
-
-@dataclass(slots=True)
-class _Call:
-    """The open call to the bank."""
-
-    number: int
-    request: AuthorizationRequest
-    decoder: StreamDecoder
+QUESTION_TOKEN, BEGIN_TOKEN = "question to the cashier", "beginning of a session"
 
 
 class Emulator:
-    """A pinpad. ``epoch``: the local date and time of ``now`` = 0; ``traced``: make ``Trace`` effects too."""
+    """A pinpad. ``epoch``: the local date and time of ``now`` = 0; ``traced``: make ``Trace`` effects too.
+
+    ``tunnel``: the way to the bank through the register (scheme ПКХ); without one the pinpad calls the bank
+    itself (КПХ). ``layout``: of its slips.
+    """
 
     def __init__(
         self,
@@ -110,26 +97,23 @@ class Emulator:
         memory: Memory,
         safe: Safe,
         *,
+        layout: ReceiptLayout,
         epoch: datetime,
         traced: bool = False,
+        tunnel: Tunnel | None = None,
     ) -> None:
-        line = profile.line
-        self._link = Link(
-            LinkTiming(
-                ack_timeout=line.ack_timeout,
-                inter_byte=line.inter_byte,
-                sends=line.sends,
-                block_size=line.block_size,
-                max_frame=line.max_frame,
-            ),
-            admit=self._admit,
-        )
-        self._terminal = Terminal(profile, memory, safe, epoch)
-        self._dialect, self._epoch, self._traced = dialect, epoch, traced
-        self._call: _Call | None = None
+        self._link = Link(profile.line.link_timing, admit=self._admit)
+        scheme = Scheme.PKH if tunnel else Scheme.KPH
+        self._terminal = Terminal(profile, layout, memory, safe, epoch, scheme=scheme)
+        self._profile = profile
+        self._trace = Tracer(self.put if traced else None)
+        self._bank = BankSide(self, dialect, tunnel, epoch, self._trace)
+        self._vending = Vending(self, profile, self._trace)
         self._serving: bytes | None = None  # the wire bytes of the request that is being served
+        self._final: Message | None = None  # waits until the tunnel is closed
         self._final_left = False
         self._next_wait: Millis | None = None
+        self._questions = Questions()
         self._out: list[Effect] = []
 
     # --- what can be seen --------------------------------------------------------------------------------
@@ -145,6 +129,11 @@ class Emulator:
         return self._terminal.memory
 
     @property
+    def prints(self) -> bool:
+        """True when the terminal has a printer of its own."""
+        return self._profile.rules.printer
+
+    @property
     def serving(self) -> bool:
         """True while a register's request is being served."""
         return self._serving is not None
@@ -153,7 +142,7 @@ class Emulator:
 
     def receive(self, data: bytes, now: Millis) -> list[Effect]:
         """Take bytes from the line, in any slicing."""
-        if self._serving is None:
+        if self._serving is None and self._link.idle:
             self._out.append(FlushLine())
         self._from_link(self._link.receive(data, now), now)
         return self._effects()
@@ -163,31 +152,41 @@ class Emulator:
         match event:
             case LineOpened():
                 self._line_is_new("the register opened the line", now)
+                self._vending.begin(now)
             case LineClosed(because):
                 self._line_is_new(because, now)
+                self._vending.rest(now)
             case HostBytes(call, data):
-                self._host_bytes(call, data, now)
+                self._bank.receive(call, data, now)
             case BankAsked() | BankUnreachable() | BankFailed():
-                self._trace("bank", said(event), call=event.call)
+                self._trace.note("bank", said(event), call=event.call)
                 self._tell(event, now)
+            case PoweredOn():
+                self._tell(event, now)
+                self._vending.begin(now)
             case _:
-                self._trace("hands", said(event))
+                self._trace.note("hands", said(event))
                 self._tell(event, now)
         return self._effects()
 
     def tick(self, now: Millis) -> list[Effect]:
         """Let time pass."""
         self._from_link(self._link.tick(now), now)
+        self._bank.tick(now)
         self._from_terminal(self._terminal.tick(now), now)
         if self._next_wait is not None and now >= self._next_wait:
-            self._next_wait = later(now, self._terminal.profile.timers.wait_period)
-            if self._link.idle:
+            self._next_wait = later(now, self._profile.timers.wait_period)
+            busy = self._questions.open or self._bank.register_is_busy
+            if self._link.idle and not busy:
                 self._from_link(self._link.send(WAIT_MESSAGE, now, WAIT_TOKEN), now)
+        if not self.serving and self._terminal.at_rest:
+            self._vending.tick(now)
         return self._effects()
 
     def next_deadline(self) -> Millis | None:
         """Return the moment at which ``tick`` has something to do, or None."""
-        moments = (self._link.next_deadline(), self._terminal.next_deadline(), self._next_wait)
+        parts = (self._link, self._terminal, self._bank, self._vending)
+        moments = (*(part.next_deadline() for part in parts), self._next_wait)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _effects(self) -> list[Effect]:
@@ -204,45 +203,63 @@ class Emulator:
             match event:
                 case Transmit(data, because):
                     self._out.append(WriteLine(data))
-                    self._trace_bytes(data, because)
+                    self._trace.frame(data, because)
                 case Received(message, wire):
                     self._message(message, wire, now)
                 case Started(token):
                     self._final_left = self._final_left or token == FINAL_TOKEN
+                    if isinstance(token, TunnelToken):
+                        self._bank.sent(token, now)
                 case Delivered(token):
-                    self._trace("line", f"the register acknowledged the {token}", direction="in")
-                    if token == FINAL_TOKEN and self.serving:
-                        self._tell(AnswerFate(FinalFate.ACKED), now)
+                    self._trace.note("line", f"the register acknowledged the {token}", direction="in")
+                    self._delivered(token, now)
                 case Refused():
                     self._refused(event, now)
                 case GaveUp():
                     self._gave_up(event, now)
                 case PeerEot():
-                    self._trace("line", "EOT", direction="in")
+                    self._trace.note("line", "EOT", direction="in")
                     self._register_left("EOT from the register", now)
                 case Noted(kind, detail):
-                    self._trace("line", detail, what=kind.value)
+                    self._trace.note("line", detail, what=kind.value)
                 case _:
                     assert_never(event)
 
+    def _delivered(self, token: object, now: Millis) -> None:
+        if token == FINAL_TOKEN and self.serving:
+            self._tell(AnswerFate(FinalFate.ACKED), now)
+        elif token == QUESTION_TOKEN:
+            self._questions.delivered = True
+        elif token == BEGIN_TOKEN and not self.serving:
+            self._vending.begun(now)
+        elif isinstance(token, TunnelToken):
+            self._bank.delivered(token, now)
+
     def _refused(self, refused: Refused, now: Millis) -> None:
         """EOT instead of an ACK. Only who was sent the last block again may have the whole answer already."""
-        self._trace("line", f"EOT in answer to copy {refused.copy} of the {refused.token}", direction="in")
-        if refused.token != FINAL_TOKEN:
-            self._register_left("EOT in answer to a wait frame", now)
+        self._trace.note(
+            "line", f"EOT in answer to copy {refused.copy} of the {refused.token}", direction="in"
+        )
+        if refused.token == BEGIN_TOKEN:
+            self._vending.rest(now)
+        elif refused.token != FINAL_TOKEN:
+            self._register_left(f"EOT in answer to the {refused.token}", now)
         elif self.serving:
             repeat = refused.copy > 1 and refused.last_block
             self._tell(AnswerFate(FinalFate.EOT_TO_REPEAT if repeat else FinalFate.EOT_TO_FIRST), now)
 
     def _gave_up(self, gave_up: GaveUp, now: Millis) -> None:
         """The link has sent EOT: what is unread was dropped before it, and the EOT must stay."""
-        if gave_up.token != FINAL_TOKEN:
+        if gave_up.token == BEGIN_TOKEN:
+            self._vending.rest(now)
+        elif gave_up.token != FINAL_TOKEN:
             self._register_left(gave_up.because, now, flush=False)
         elif self.serving:
             self._tell(AnswerFate(FinalFate.UNANSWERED), now, flush=False)
 
     def _register_left(self, because: str, now: Millis, *, flush: bool = True) -> None:
         if not self.serving:
+            self._vending.register_left(now)
             return
         if self.state is State.ANSWERING:
             fate = FinalFate.GONE if self._final_left else FinalFate.NEVER_LEFT
@@ -251,7 +268,7 @@ class Emulator:
             self._tell(RegisterLeft(because), now, flush=flush)
 
     def _line_is_new(self, because: str, now: Millis) -> None:
-        self._trace("line", because)
+        self._trace.note("line", because)
         self._link.reset()
         self._out.append(FlushLine())
         self._register_left(because, now)
@@ -263,7 +280,7 @@ class Emulator:
         drops what the register has not read of the old session, before the ACK that begins the new one.
         """
         over = not self.serving or (self._final_left and self._link.idle)
-        if over or self._is_repeat(wire) or _belongs_to_operation(message):
+        if over or self._is_repeat(wire) or is_reply(message):
             return Admission.ACK
         admission = _ADMISSION[self._terminal.profile.line.busy]
         if admission is Admission.ACK:
@@ -274,16 +291,30 @@ class Emulator:
         return wire == self._serving and not self._final_left
 
     def _message(self, message: Message, wire: bytes, now: Millis) -> None:
-        self._trace_message("in", message, "a complete message")
+        self._trace.message("in", message, "a complete message")
         if self._is_repeat(wire):
-            self._trace("line", "the same request again: acknowledged, not run twice")
+            self._trace.note("line", "the same request again: acknowledged, not run twice")
             return
-        if _belongs_to_operation(message):
-            self._trace("line", "a reply that nobody asked for")
+        if is_reply(message):
+            self._reply(message, wire, now)
             return
-        self._register_left("another request came: the register has given up its session", now, flush=False)
+        if self.serving:
+            because = "another request came: the register has given up its session"
+            self._register_left(because, now, flush=False)
+        else:
+            self._link.abandon()  # a session that the pinpad was about to open: the register opens its own
         self._serving, self._final_left = wire, False
+        self._vending.stop()
         self._tell(RequestReceived(message), now)
+
+    def _reply(self, message: Message, wire: bytes, now: Millis) -> None:
+        """A reply of the register within an operation: about the bank's bytes, or the cashier's word."""
+        if self.serving and is_of_tunnel(message) and self._bank.reply(message, now):
+            return
+        if self.state is State.CASHIER and (word := self._questions.answered_by(message, wire)):
+            self._tell(word, now)
+        else:
+            self._trace.note("line", "a reply that nobody asked for")
 
     # --- the terminal ------------------------------------------------------------------------------------
 
@@ -296,101 +327,74 @@ class Emulator:
                 case Wait():
                     self._wait(now)
                 case Answer(message):
-                    self._next_wait = None
-                    self._trace_message("out", message, "the final answer")
-                    self._from_link(self._link.send(message, now, FINAL_TOKEN), now)
+                    self._next_wait, self._final = None, message
+                    self._trace.message("out", message, "the final answer")
+                    self._bank.close(now)
+                case AskCashier(text):
+                    self._ask_cashier(text, now)
                 case CallBank(call, request):
-                    self._call_host(call, request, now)
+                    self._bank.call(call, request, now, register=not self._terminal.at_rest)
                 case HangUp(call):
-                    self._call = None
-                    self._out.append(HangUp(call))
+                    self._bank.hang_up(call, now)
                 case Note(kind, because, details):
-                    if self._traced:
-                        self._out.append(Trace(kind, because, details))
-                case Remember() | Display() | ReadCard() | EnterPin() | HandsOff():
+                    self._trace.note(kind, because, **details)
+                case Remember() | Display() | Print() | ReadCard() | EnterPin() | HandsOff():
                     self._out.append(effect)
                 case _:
                     assert_never(effect)
         if self.serving and self._terminal.at_rest:
-            self._end_session(flush=flush)
+            self._end_session(now, flush=flush)
+
+    def _ask_cashier(self, text: str, now: Millis) -> None:
+        self._questions.ask(text)
+        message = question(text)
+        self._trace.message("out", message, "a question to the cashier")
+        self._from_link(self._link.send(message, now, QUESTION_TOKEN), now)
 
     def _wait(self, now: Millis) -> None:
         if self._next_wait is None:
             self._next_wait = later(now, self._terminal.profile.timers.wait_period)
             self._from_link(self._link.send(WAIT_MESSAGE, now, WAIT_TOKEN), now)
 
-    def _end_session(self, *, flush: bool) -> None:
-        self._serving, self._next_wait = None, None
+    def _end_session(self, now: Millis, *, flush: bool) -> None:
+        self._serving, self._next_wait, self._final = None, None, None
+        self._questions = Questions()
         self._link.abandon()
         if flush:
             self._out.append(FlushLine())
+        self._vending.rest(now)
+        self._bank.drop(now)
 
-    # --- the bank ----------------------------------------------------------------------------------------
+    # --- what the parts want (bank_side.Owner, vending.Owner) ----------------------------------------------
 
-    def _call_host(self, call: int, request: AuthorizationRequest, now: Millis) -> None:
-        try:
-            payload = frame(self._dialect.encode_request(request))
-        except DialectError as error:
-            self._tell(BankUnreachable(call, f"the message cannot be built: {error}"), now)
-            return
-        self._call = _Call(call, request, StreamDecoder())
-        if self._traced:
-            self._trace("bank", "asked", call=call, direction="out", **shown_request(request))
-        self._out.append(CallHost(call, payload))
+    def tell_of_bank(self, event: BankEvent, now: Millis) -> None:
+        """Something happened to the open call."""
+        self._tell(event, now)
 
-    def _host_bytes(self, number: int, data: bytes, now: Millis) -> None:
-        call = self._call
-        if call is None or call.number != number:
-            self._trace("bank", "the call was given up: its answer changes nothing", call=number)
-            return
-        try:
-            today = calendar(self._epoch, now).date()
-            for message in call.decoder.feed(data):
-                answer = self._dialect.decode_answer(message, today)
-                if self._traced:
-                    self._trace("bank", "answered", call=number, direction="in", **shown_answer(answer))
-                if _answers(answer, call.request):
-                    self._call = None
-                    self._out.append(HangUp(number))
-                    self._tell(BankReplied(number, answer), now)
-                    return
-                self._trace("bank", "this answers another message (step, STAN or terminal)", call=number)
-        except DialectError as error:
-            self._call = None
-            self._out.append(HangUp(number))
-            self._tell(BankFailed(number, f"the bank's answer is of no use: {error}"), now)
+    def say(self, message: Message, token: TunnelToken, now: Millis, *, data: bool) -> None:
+        """Hand a request of the tunnel to the link."""
+        self._trace.message("out", message, str(token))
+        size = self._profile.line.host_block_size if data else None
+        self._from_link(self._link.send(message, now, token, block_size=size), now)
 
-    # --- the trace ---------------------------------------------------------------------------------------
+    def withdraw(self, token: TunnelToken) -> None:
+        """Take a request of the tunnel back from the link."""
+        self._link.withdraw(token)
 
-    def _trace(self, kind: str, because: str, **details: object) -> None:
-        if self._traced:
-            self._out.append(Trace(kind, because, details))
+    def tunnel_closed(self, now: Millis) -> None:
+        """The final answer may leave."""
+        message, self._final = self._final, None
+        if message is not None:
+            self._from_link(self._link.send(message, now, FINAL_TOKEN), now)
 
-    def _trace_bytes(self, data: bytes, because: str) -> None:
-        if self._traced:
-            unit = {6: "ACK", 21: "NAK", 4: "EOT", 2: "STX", 1: "SOH"}.get(data[0], "?")
-            self._trace("frame", because, direction="out", unit=unit, bytes=len(data))
+    def begin_session(self, message: Message, now: Millis) -> None:
+        """Open a session with the register."""
+        self._trace.message("out", message, "the pinpad begins a session")
+        self._from_link(self._link.send(message, now, BEGIN_TOKEN, eot_before_repeat=True), now)
 
-    def _trace_message(self, direction: str, message: Message, because: str) -> None:
-        if self._traced:
-            fields = [[record.tag, *display(record)] for record in message.records]
-            self._trace("message", because, direction=direction, fields=fields)
-
-
-def _answers(answer: AuthorizationAnswer, request: AuthorizationRequest) -> bool:
-    """Tell whether the bank's answer belongs to the request; a bank may leave its terminal id out."""
-    same_terminal = answer.terminal_id in ("", request.terminal_id)
-    return same_terminal and (answer.step, answer.stan) == (request.step, request.stan)
+    def put(self, effect: Effect) -> None:
+        """Ask for an effect."""
+        self._out.append(effect)
 
 
 _ADMISSION = {Busy.TAKEOVER: Admission.ACK, Busy.NAK: Admission.NAK, Busy.IGNORE: Admission.IGNORE}
-
-TUNNEL_MODES = frozenset({str(int(CommandMode.HOST_CONNECTION)), str(int(CommandMode.HOST_DATA))})
-
-
-def _belongs_to_operation(message: Message) -> bool:
-    """Tell whether a register's message is a reply within an operation: tunnel or cashier (0.1)."""
-    code = message.text(Tag.OPERATION_CODE)
-    if code == str(int(OperationCode.USER_COMMAND)):
-        return message.text(Tag.COMMAND_MODE2) in TUNNEL_MODES
-    return code == str(int(OperationCode.CASHIER_QUESTION))

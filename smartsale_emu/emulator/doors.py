@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from smartsale_emu.payment.card import Card
 from smartsale_emu.payment.cardholder import Act, Action
-from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, ReadCard, Remember
+from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, Print, ReadCard, Remember
 from smartsale_emu.terminal.events import (
     BankAsked,
     BankFailed,
@@ -50,7 +50,17 @@ class Trace:
 
 
 Effect = (
-    WriteLine | FlushLine | CallHost | HangUp | Remember | Display | ReadCard | EnterPin | HandsOff | Trace
+    WriteLine
+    | FlushLine
+    | CallHost
+    | HangUp
+    | Remember
+    | Display
+    | Print
+    | ReadCard
+    | EnterPin
+    | HandsOff
+    | Trace
 )
 
 

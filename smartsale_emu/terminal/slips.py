@@ -1,0 +1,118 @@
+"""What stands on a slip, as values for a receipt layout (PROTOCOL.md, section 8), and field 90 made of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from smartsale_emu.payment.authorization import Totals
+from smartsale_emu.payment.card import Card, EntryMode
+from smartsale_emu.payment.receipt import Form, ReceiptLayout, format_amount
+from smartsale_emu.payment.totals import Bucket
+from smartsale_emu.sa.receipt_data import ReceiptRecord, ReceiptTag, build_receipt
+from smartsale_emu.terminal.journal import Entry, EntryState
+from smartsale_emu.terminal.memory import Memory
+from smartsale_emu.terminal.operations import OPERATIONS
+from smartsale_emu.terminal.profile import TerminalProfile
+
+CLIENT, CASHIER, DUPLICATE = "ЧЕК КЛИЕНТА", "ЧЕК КАССИРА", "КОПИЯ"
+TWO_COPIES = frozenset({Form.APPROVED, Form.REVERSED})
+"""Forms of which the cashier keeps a copy."""
+
+_ENTRIES = {
+    EntryMode.CHIP: "ЧИП",
+    EntryMode.CONTACTLESS: "БЕСКОНТАКТНО",
+    EntryMode.MAGSTRIPE: "МАГНИТНАЯ ПОЛОСА",
+    EntryMode.MANUAL: "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A slip that can be printed. ``rows``: of a full report."""
+
+    form: Form
+    values: Mapping[str, str]
+    rows: tuple[Mapping[str, str], ...] = ()
+
+    @classmethod
+    def of_entry(cls, entry: Entry) -> "Slip":
+        """Return the slip of a journal entry again, marked as a copy; what was undone since says so."""
+        form = Form(entry.form)
+        if entry.state is EntryState.UNDONE and form is Form.APPROVED:
+            form = Form.REVERSED
+        return cls(form, {**entry.values, "duplicate": DUPLICATE})
+
+    def kept_values(self) -> dict[str, str]:
+        """Return what the journal keeps of it: the values that are not empty."""
+        return {name: value for name, value in self.values.items() if value}
+
+    def client(self, layout: ReceiptLayout) -> str:
+        """Return the text of the client's copy: the only one of most forms."""
+        copy = CLIENT if self.form in TWO_COPIES else ""
+        return layout.render(self.form, {**self.values, "copy": copy}, self.rows)
+
+    def cashier(self, layout: ReceiptLayout) -> str | None:
+        """Return the text of the cashier's copy, None where there is none."""
+        if self.form not in TWO_COPIES:
+            return None
+        return layout.render(self.form, {**self.values, "copy": CASHIER, "signature": "1"}, self.rows)
+
+    def field_90(self, layout: ReceiptLayout) -> str:
+        """Return field 90: slips, then the card's details where they are known."""
+        texts = {
+            ReceiptTag.SLIP: self.client(layout),
+            ReceiptTag.CASHIER_COPY: self.cashier(layout),
+            ReceiptTag.CARD_TYPE: self.values.get("card_label"),
+            ReceiptTag.AID: self.values.get("aid"),
+            ReceiptTag.TVR: self.values.get("tvr"),
+        }
+        return build_receipt(ReceiptRecord(tag, "", text) for tag, text in texts.items() if text)
+
+
+def terminal_values(profile: TerminalProfile, memory: Memory, at: datetime) -> dict[str, str]:
+    """Return the values that stand on every slip."""
+    return {
+        "date": at.strftime("%d.%m.%Y"),
+        "time": at.strftime("%H:%M:%S"),
+        "terminal_id": profile.terminal_id,
+        "merchant_id": profile.merchant_id,
+        "batch": f"{memory.day:06d}",
+    }
+
+
+def card_values(card: Card, *, pin_entered: bool) -> dict[str, str]:
+    """Return the values of a card that was read just now."""
+    return {"entry": _ENTRIES[card.entry_mode], "tvr": _tvr(card, pin_entered=pin_entered)}
+
+
+def _tvr(card: Card, *, pin_entered: bool) -> str:
+    """EMV Book 3, annex C5: no offline authentication, online PIN entered or not, over the floor limit."""
+    if not card.aid:
+        return ""
+    return f"8000{0x04 if pin_entered else 0:02X}8000"
+
+
+def totals_values(totals: Totals, prefix: str = "") -> dict[str, str]:
+    """Return the values of the four buckets and the net."""
+    values = {f"{prefix}net": format_amount(totals.net)}
+    for bucket in Bucket:
+        tally = getattr(totals, bucket)
+        values[f"{prefix}{bucket}_count"] = str(tally.count)
+        values[f"{prefix}{bucket}_amount"] = format_amount(tally.amount)
+    return values
+
+
+def report_rows(kept: Iterable[Entry]) -> tuple[Mapping[str, str], ...]:
+    """Return a row for every entry of the day that counts."""
+    return tuple(
+        {
+            "row_number": f"{entry.number:04d}",
+            "row_time": entry.values.get("time", ""),
+            "row_title": OPERATIONS[entry.operation].title,
+            "row_card": entry.values.get("card_number", "")[-4:],
+            "row_amount": format_amount(entry.amount),
+            "row_rrn": entry.rrn,
+            "row_code": entry.authorization_code,
+        }
+        for entry in kept
+    )
