@@ -111,7 +111,7 @@ class BankSide:
     def sent(self, token: TunnelToken, now: Millis) -> None:
         """The first byte of a request of the tunnel has left."""
         if self._tunnel is not None:
-            self._follow(self._tunnel.sent(token, now), now)
+            self._follow(self._tunnel.sent(token), now)
 
     def delivered(self, token: TunnelToken, now: Millis) -> None:
         """The register has acknowledged a request of the tunnel."""

@@ -226,7 +226,7 @@ class Tunnel:
 
     # --- the link's side -------------------------------------------------------------------------------
 
-    def sent(self, token: TunnelToken, _now: Millis) -> list[TunnelEffect]:
+    def sent(self, token: TunnelToken) -> list[TunnelEffect]:
         """The first byte of this request has left."""
         request, call = self._request, self._call
         if request is None or request.token != token:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import dropwhile
 
-from smartsale_emu.payment.authorization import Transaction
 from smartsale_emu.payment.totals import Totals
 from smartsale_emu.terminal.kept import KeptRequest
 from smartsale_emu.terminal.operations import Name
@@ -82,7 +81,7 @@ class Journal:
         totals = Totals()
         for entry in self.kept():
             if entry.request is not None:
-                totals = totals.plus(Transaction(entry.request.transaction), entry.amount)
+                totals = totals.plus(entry.request.transaction, entry.amount)
         return totals
 
     def last_slip(self) -> Entry | None:

@@ -36,7 +36,7 @@ class KeptRequest:
     terminal's storage key only. ``follows``: the RRN of the operation that it refers to, empty for none.
     """
 
-    transaction: str
+    transaction: Transaction
     terminal_id: str
     merchant_id: str
     stan: int
@@ -47,7 +47,7 @@ class KeptRequest:
     sealed_pan: str
     expiry: str
     sequence: str
-    entry_mode: str
+    entry_mode: EntryMode
     pin_capable: bool
     batch: int = 0
     follows: str = ""
@@ -59,7 +59,7 @@ class KeptRequest:
         return CardData(
             pan=safe.unseal(self.sealed_pan),
             expiry=self.expiry,
-            entry_mode=EntryMode(self.entry_mode),
+            entry_mode=self.entry_mode,
             sequence=self.sequence,
             pin_capable=self.pin_capable,
         )
@@ -67,7 +67,7 @@ class KeptRequest:
     def as_original(self, rrn: str, authorization_code: str) -> Original:
         """Return this request as the one that a later message refers to."""
         return Original(
-            Transaction(self.transaction),
+            self.transaction,
             self.stan,
             datetime.fromisoformat(self.sent_at),
             rrn=rrn,

@@ -15,6 +15,7 @@ from typing import Any
 
 from smartsale_emu.errors import StateError
 from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step, Transaction
+from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.terminal.journal import Entry, EntryState, Journal
 from smartsale_emu.terminal.kept import KeptRequest, Safe
 from smartsale_emu.terminal.operations import Name
@@ -151,7 +152,7 @@ def reversal_of(pending: Pending, safe: Safe) -> AuthorizationRequest:
     kept = pending.request
     return AuthorizationRequest(
         step=Step.REVERSAL,
-        transaction=Transaction(kept.transaction),
+        transaction=kept.transaction,
         stan=kept.stan,
         sent_at=datetime.fromisoformat(pending.reversing_at),
         terminal_id=kept.terminal_id,
@@ -300,4 +301,9 @@ def _entry(values: dict[str, Any]) -> Entry:
 
 def _request(values: dict[str, Any]) -> KeptRequest:
     _whole(KeptRequest, values)
-    return KeptRequest(**values)
+    datetime.fromisoformat(values["sent_at"])
+    words: dict[str, Any] = {
+        "transaction": Transaction(values.pop("transaction")),
+        "entry_mode": EntryMode(values.pop("entry_mode")),
+    }
+    return KeptRequest(**words, **values)

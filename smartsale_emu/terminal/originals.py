@@ -99,7 +99,7 @@ def _by_reference(request: Request, journal: Journal, rules: FollowRules) -> Ref
 def _last_matching(request: Request, journal: Journal, rules: FollowRules) -> Refused | Follow:
     for entry in journal.find(rrn=request.rrn, authorization_code=request.authorization_code):
         decision = _may_follow(request, entry, journal, rules)
-        if entry.kept and isinstance(decision, Follow):
+        if isinstance(decision, Follow):
             return decision
     return Refused(OutcomeKind.NOT_FOUND, "no operation of this day matches")
 

@@ -73,7 +73,7 @@ def _upload_next(work: Work) -> None:
         raise AssertionError("what counts was asked of the bank")
     work.memory = work.memory.next_stan()
     message = replace(
-        _message(work, Step.UPLOAD, Transaction(kept.transaction)),
+        _message(work, Step.UPLOAD, kept.transaction),
         amount=MinorUnits(kept.amount),
         currency=kept.money,
         card=kept.card(work.safe),

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from smartsale_emu.cli.screen import Screen, day_table
 from smartsale_emu.emulator.doors import Trace
+from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.payment.cardholder import Cardholder
 from smartsale_emu.payment.receipt import Form
+from smartsale_emu.payment.transaction import Transaction
 from smartsale_emu.runtime.assembly import load_card
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.terminal.journal import Entry, EntryState, Journal
@@ -52,7 +54,9 @@ def test_traces_have_the_time_of_the_calendar(capsys: pytest.CaptureFixture[str]
     ]
 
 
-def entry(number: int, operation: Name, transaction: str, state: EntryState = EntryState.KEPT) -> Entry:
+def entry(
+    number: int, operation: Name, transaction: Transaction, state: EntryState = EntryState.KEPT
+) -> Entry:
     """Return an operation of as many hundreds of roubles as its slip has for a number."""
     asked = KeptRequest(
         transaction=transaction,
@@ -66,7 +70,7 @@ def entry(number: int, operation: Name, transaction: str, state: EntryState = En
         sealed_pan="",
         expiry="",
         sequence="",
-        entry_mode="chip",
+        entry_mode=EntryMode.CHIP,
         pin_capable=True,
     )
     return Entry(number, operation, state, asked, rrn=f"63270900000{number}")
@@ -82,10 +86,10 @@ def day_shown(memory: Memory) -> list[list[str]]:
 
 def test_the_day_is_shown_with_its_totals_and_its_last_slips() -> None:
     """What counts makes the net; the oldest slips go from the screen, not from the totals."""
-    slips = [entry(number, Name.SALE, "purchase") for number in range(1, 5)]
+    slips = [entry(number, Name.SALE, Transaction.PURCHASE) for number in range(1, 5)]
     slips += [
-        entry(5, Name.VOID, "void"),
-        entry(6, Name.SALE, "purchase", EntryState.UNDONE),
+        entry(5, Name.VOID, Transaction.VOID),
+        entry(6, Name.SALE, Transaction.PURCHASE, EntryState.UNDONE),
         Entry(7, Name.SALE, EntryState.TOLD, None, form=Form.DECLINED),
         Entry(8, Name.REVERSAL, EntryState.TOLD, None, form=Form.REVERSED),
     ]

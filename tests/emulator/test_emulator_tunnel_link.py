@@ -42,7 +42,7 @@ class RealLines:
                     self.wires.append(data)
                     self.at_register(self.register.receive(data, NOW))
                 case Started(TunnelToken() as token):
-                    self.do(self.tunnel.sent(token, NOW))
+                    self.do(self.tunnel.sent(token))
                 case Delivered(TunnelToken() as token):
                     self.do(self.tunnel.delivered(token, NOW))
                 case Received(message):

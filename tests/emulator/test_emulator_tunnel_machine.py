@@ -139,7 +139,7 @@ class TunnelMachine(RuleBasedStateMachine):
     def leave(self) -> None:
         assert self.request is not None
         self.stage = "left"
-        self.do(self.tunnel.sent(self.request.token, self.moment))
+        self.do(self.tunnel.sent(self.request.token))
 
     @precondition(lambda self: self.stage == "left")
     @rule()

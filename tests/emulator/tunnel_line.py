@@ -79,7 +79,7 @@ class Line:
 
     def leave(self, step: Step) -> "Line":
         """The first byte leaves."""
-        return self.do(self.tunnel.sent(self.token(step), Millis(self.now)))
+        return self.do(self.tunnel.sent(self.token(step)))
 
     def acked(self, step: Step) -> "Line":
         token, self.on_line = self.token(step), None

@@ -151,7 +151,7 @@ class Wire:
                 case Received(message):
                     self._follow_tunnel(self.tunnel.reply(message, now))
                 case Started(TunnelToken() as token):
-                    self._follow_tunnel(self.tunnel.sent(token, now))
+                    self._follow_tunnel(self.tunnel.sent(token))
                 case Delivered(TunnelToken() as token):
                     self._follow_tunnel(self.tunnel.delivered(token, now))
                 case Refused() | GaveUp() | PeerEot():

@@ -7,6 +7,7 @@ import pytest
 
 from smartsale_emu.host.ledger import BatchKey, Claim, ClosedBatch, Operation, OperationKey, OperationState
 from smartsale_emu.payment.authorization import Step, Transaction
+from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.payment.totals import Tally, Totals
 from smartsale_emu.scenario.agreement import Agreement, compare
 from smartsale_emu.terminal.journal import Entry, EntryState, Journal
@@ -33,7 +34,7 @@ def kept_request(stan: int = 7, amount: int = 1200) -> KeptRequest:
         sealed_pan="",
         expiry="3012",
         sequence="",
-        entry_mode="chip",
+        entry_mode=EntryMode.CHIP,
         pin_capable=True,
         batch=1,
     )

@@ -1,11 +1,13 @@
 """What several tests of the terminal start from."""
 
+from smartsale_emu.payment.card import EntryMode
+from smartsale_emu.payment.transaction import Transaction
 from smartsale_emu.terminal.journal import Entry, EntryState
 from smartsale_emu.terminal.kept import KeptRequest
 from smartsale_emu.terminal.operations import Name
 
 KEPT = KeptRequest(
-    transaction="purchase",
+    transaction=Transaction.PURCHASE,
     terminal_id="00060056",
     merchant_id="111111111",
     stan=7,
@@ -16,7 +18,7 @@ KEPT = KeptRequest(
     sealed_pan="c2VhbGVk",
     expiry="3012",
     sequence="01",
-    entry_mode="chip",
+    entry_mode=EntryMode.CHIP,
     pin_capable=True,
     batch=1,
 )

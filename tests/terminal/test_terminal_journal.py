@@ -6,6 +6,7 @@ import pytest
 from terminal_kit import ENTRY, KEPT
 
 from smartsale_emu.payment.totals import Tally, Totals
+from smartsale_emu.payment.transaction import Transaction
 from smartsale_emu.terminal.journal import Entry, EntryState, Journal
 from smartsale_emu.terminal.operations import Name
 
@@ -59,8 +60,12 @@ def test_what_has_the_rrn_of_its_own_original_does_not_follow_itself() -> None:
 
 
 def test_the_totals_count_what_is_kept() -> None:
-    void = replace(entry(2, Name.VOID, 300, 1), request=replace(KEPT, transaction="void", amount=300))
-    hold = replace(ENTRY, number=5, request=replace(KEPT, transaction="preauthorization", amount=9000))
+    void = replace(
+        entry(2, Name.VOID, 300, 1), request=replace(KEPT, transaction=Transaction.VOID, amount=300)
+    )
+    hold = replace(
+        ENTRY, number=5, request=replace(KEPT, transaction=Transaction.PREAUTHORIZATION, amount=9000)
+    )
     journal = Journal().plus(
         (
             entry(1, Name.SALE, 1000),

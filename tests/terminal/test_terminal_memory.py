@@ -125,6 +125,12 @@ def without(values: Mapping[str, Any], missing: str) -> Mapping[str, Any]:
     return {name: value for name, value in values.items() if name != missing}
 
 
+def with_request(**values: object) -> Mapping[str, Any]:
+    """The first entry, something else in its request."""
+    entry = DOCUMENT["entries"][0]
+    return {**entry, "request": {**entry["request"], **values}}
+
+
 NO_MEMORIES = {
     "empty": "",
     "blank": "\n",
@@ -146,6 +152,9 @@ NO_MEMORIES = {
     "missing-batch": line(
         entries=[{**DOCUMENT["entries"][0], "request": without(DOCUMENT["entries"][0]["request"], "batch")}]
     ),
+    "transaction": line(entries=[with_request(transaction="a gift")]),
+    "entry-mode": line(entries=[with_request(entry_mode="by heart")]),
+    "sent-at": line(entries=[with_request(sent_at="yesterday")]),
     "entry": line(entries=[{"number": 1}]),
     "entry-state": line(entries=[{**DOCUMENT["entries"][0], "state": "?"}]),
     "no-entries": line(entries=None),
