@@ -16,9 +16,6 @@ from smartsale_emu.terminal.outcome import OutcomeKind
 from smartsale_emu.terminal.requests import Request
 from smartsale_emu.terminal.work import Work
 
-MOST_QUESTIONS = 4
-"""So often may the cashier be asked within one operation. **Assumed.**"""
-
 
 class Need(StrEnum):
     """What comes next."""
@@ -73,7 +70,7 @@ def _payment(request: Request, work: Work) -> Plan:
         return Plan(Need.REFUSED, request, refused=refused)
     if not request.operation.follows:
         return _card(Plan(Need.CARD, request), work)
-    can_ask = work.can_ask and work.questions < MOST_QUESTIONS
+    can_ask = work.can_ask and work.questions < work.profile.rules.most_questions
     found = original_of(request, work.memory.journal, work.profile.follow, can_ask=can_ask)
     match found:
         case Ask(tag):

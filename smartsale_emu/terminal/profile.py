@@ -94,6 +94,7 @@ class TimerRows:
 class RuleRows:
     """Decisions. ``no_pin_limit``: contactless amounts above it need a PIN.
 
+    ``most_questions``: so often may the cashier be asked within one operation.
     ``journal_size``: so many slips fill the journal. ``card_data_track2``: operation 57 tells track 2.
     ``printer``: the terminal prints its slips itself and sends no field 90.
     """
@@ -103,6 +104,7 @@ class RuleRows:
     names_other: NamesOther
     pin_tries: int
     no_pin_limit: MinorUnits
+    most_questions: int
     journal_size: int
     card_data_track2: bool
     printer: bool
@@ -308,6 +310,7 @@ def _rules(rows: Rows) -> RuleRows:
         names_other=NamesOther(rows.choice("rules", "names_other", NamesOther)),
         pin_tries=rows.number("rules", "pin_tries", least=1, most=9),
         no_pin_limit=MinorUnits(rows.number("rules", "no_pin_limit")),
+        most_questions=rows.number("rules", "most_questions", least=0, most=99),
         journal_size=rows.number("rules", "journal_size", least=1, most=9000),
         card_data_track2=rows.flag("rules", "card_data_track2"),
         printer=rows.flag("rules", "printer"),

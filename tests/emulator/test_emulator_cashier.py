@@ -161,6 +161,14 @@ def test_nonsense_is_asked_again_and_not_for_ever() -> None:
     agreed(shop)
 
 
+@pytest.mark.parametrize("most", [0, 1])
+def test_how_often_is_a_row_of_the_profile(most: int) -> None:
+    shop = Shop(changed(rules={"most_questions": most}))
+    till = serve(shop, money(VOID), reply("1234567890123"), reply("1234567890123"))
+    assert (till.questions, outcome(till.final)) == ([RRN] * most, NO_REFERENCE)
+    agreed(shop)
+
+
 def test_the_same_nonsense_twice_is_two_replies() -> None:
     shop = Shop()
     rrn, code = with_a_sale(shop)
