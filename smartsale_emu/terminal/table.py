@@ -74,6 +74,7 @@ class Kind(StrEnum):
     NOT_GIVEN_IN_TIME = "card, PIN or reference not given in time"
     RETRY_DUE = "next attempt is due"
     DEBT_FOUND = "something is owed at rest"
+    DEBT_GONE = "nothing is owed any more"
     POWER_BACK = "power is back, nothing is owed"
     POWER_BACK_OWING = "power is back, something is owed"
 
@@ -178,6 +179,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(S.OWING, K.REQUEST_HELD, S.CLEARING, undoing.clear_first),
     Row(S.OWING, K.SETTLEMENT_NEEDED, S.SETTLING, settling.begin),
     Row(S.OWING, K.RETRY_DUE, S.RETRYING, undoing.pay),
+    Row(S.OWING, K.DEBT_GONE, S.IDLE, serving.rest),
     Row(S.RETRYING, K.REQUEST_HELD, S.CLEARING, undoing.hold),
     Row(S.RETRYING, K.SETTLEMENT_NEEDED, S.SETTLING, settling.begin),
     Row(S.RETRYING, K.REVERSAL_ENDED, S.IDLE, undoing.finish_alone),
@@ -355,6 +357,7 @@ IGNORED_ROWS: tuple[Ignored, ...] = (
     ),
     Ignored(_but(S.OWING), frozenset({K.RETRY_DUE}), "what is owed is retried from rest only"),
     Ignored(_but(S.IDLE), frozenset({K.DEBT_FOUND}), "a debt is looked for only when an operation ends"),
+    Ignored(_but(S.OWING), frozenset({K.DEBT_GONE}), "only who rests in debt looks whether it still stands"),
     Ignored(_but(S.IDLE), POWER, "the power comes back once, to a pinpad that does nothing yet"),
 )
 

@@ -129,6 +129,8 @@ class Terminal:
             work.followups = []
             if self.state is State.IDLE and not queue and work.memory.owes:
                 self._fire(Kind.DEBT_FOUND)
+            elif self.state is State.OWING and not queue and not work.memory.owes:
+                self._fire(Kind.DEBT_GONE)
         effects, work.effects = work.effects, []
         return effects
 

@@ -239,6 +239,7 @@ STORIES: list[Callable[[], object]] = [
         for refused in (True, False)
     ],
     settlements.test_a_report_is_served_while_the_settlement_is_owed,
+    settlements.test_the_register_leaves_and_the_bank_is_not_reached,
     lambda: settlements.test_a_settlement_asked_again_while_it_is_owed_is_the_same_one(True),
     settlements.test_a_settlement_asked_again_during_a_lone_attempt_takes_its_place,
     settlements.test_a_bank_that_takes_no_surplus_leaves_the_day_open_and_operations_go_on,

@@ -429,6 +429,20 @@ def test_the_register_leaves_at_message(step: int, leave: Callable[[Shop], None]
     assert_agreed(shop)
 
 
+def test_the_register_leaves_and_the_bank_is_not_reached() -> None:
+    """Not one byte has left: nothing is owed, and no day is closed that nobody waits for."""
+    shop = once_more(DAY)
+    shop.world.delivery = lambda _: Delivery.UNREACHABLE
+    shop.ask(settlement())
+    shop.reach(State.SETTLING)
+    shop.world.plug(None)
+    shop.until(lambda: shop.memory.settling == "")
+    assert shop.state is State.IDLE
+    shop.settle()
+    assert (shop.memory.day, heard(shop, Step.RECONCILIATION)) == (1, [])
+    assert_agreed(shop)
+
+
 @pytest.mark.parametrize("delivery", FAILURES, ids=lambda delivery: delivery.name)
 def test_the_register_leaves_and_the_bank_is_silent(delivery: Delivery) -> None:
     shop, before = damaged()

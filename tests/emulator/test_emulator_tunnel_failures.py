@@ -284,6 +284,20 @@ def test_without_a_register_nothing_is_tried() -> None:
     assert [asked.attempt for asked in shop.bank.heard] == [0, 0]
 
 
+@pytest.mark.parametrize("frame", [reversal(None), reversal(5), sale(100), user_command(20), settlement()])
+def test_after_a_settlement_that_never_left_every_request_is_answered(frame: bytes) -> None:
+    """The register leaves before it has opened the connection: nothing is owed, nothing is held."""
+    shop = TunnelShop()
+    shop.serve(sale(100))
+    shop.ask(settlement())
+    shop.reach(State.SETTLING)
+    shop.world.plug(None)
+    shop.rest(10)
+    assert (shop.state, shop.memory.settling) == (State.IDLE, "")
+    assert text(shop.serve(frame), 39) in ("1", "53")
+    settle_and_agree(shop)
+
+
 @pytest.mark.parametrize("deed", [Deed.REFUSE, Deed.STALL, Deed.GARBLE])
 def test_a_register_that_cannot_connect_is_served_what_needs_no_bank(deed: Deed) -> None:
     """The other answers are 39 = 34 with a text (section 0.3)."""
