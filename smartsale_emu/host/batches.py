@@ -185,10 +185,7 @@ def _counts(operation: Operation) -> bool:
 
 
 def _sum(operations: Iterable[Operation]) -> Totals:
-    totals = Totals()
-    for one in operations:
-        totals = totals.plus(one.transaction, one.amount)
-    return totals
+    return Totals.of((one.transaction, one.amount) for one in operations)
 
 
 def _listed(operations: tuple[Operation, ...]) -> str:

@@ -20,6 +20,15 @@ def frame(message: bytes) -> bytes:
     return len(message).to_bytes(2, "big") + message
 
 
+def is_one_message(data: bytes | bytearray) -> bool:
+    """Tell whether this is one message with its length in front, and nothing besides.
+
+    >>> [is_one_message(bytes.fromhex(data)) for data in ("00024142", "000241", "000141000142")]
+    [True, False, False]
+    """
+    return len(data) > 2 and len(data) == 2 + int.from_bytes(data[:2], "big")
+
+
 class StreamDecoder:
     """Collects bytes and gives back whole messages, however the stream was sliced.
 

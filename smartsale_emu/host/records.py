@@ -1,5 +1,6 @@
 """Requests, the operations that the bank keeps of them, and answers: one into the other."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from smartsale_emu.host.ledger import BatchKey, Operation, OperationKey
@@ -67,14 +68,5 @@ def answer(
 
 def answer_again(request: AuthorizationRequest, held: Operation) -> AuthorizationAnswer:
     """Return the answer to an original, the same each time."""
-    return AuthorizationAnswer(
-        step=request.step,
-        stan=request.stan,
-        response_code=held.response_code,
-        rrn=held.rrn,
-        authorization_code=held.authorization_code,
-        answered_at=held.received_at,
-        terminal_id=request.terminal_id,
-        balance=held.balance,
-        because=held.because,
-    )
+    said = answer(request, held.response_code, held.received_at, because=held.because, rrn=held.rrn)
+    return replace(said, authorization_code=held.authorization_code, balance=held.balance)

@@ -4,6 +4,7 @@ Terminal and bank add up alike, each from its own records; the settlement compar
 (pre-authorization, its raise, its release) counts nowhere: only its completion does.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -56,6 +57,14 @@ class Totals:
     credit: Tally = Tally()
     void_debit: Tally = Tally()
     void_credit: Tally = Tally()
+
+    @classmethod
+    def of(cls, operations: Iterable[tuple[Transaction, int]]) -> "Totals":
+        """Return the totals of approved operations, each with its amount."""
+        totals = cls()
+        for transaction, amount in operations:
+            totals = totals.plus(transaction, amount)
+        return totals
 
     def plus(self, transaction: Transaction, amount: int) -> "Totals":
         """Return the totals with one more approved operation; one that counts nowhere changes nothing."""

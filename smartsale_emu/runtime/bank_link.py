@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from smartsale_emu.emulator.doors import Event, HostBytes
+from smartsale_emu.host.framing import is_one_message
 from smartsale_emu.host.session import BankSession, Exchange
 from smartsale_emu.runtime.bank_connection import Connection, connect
 from smartsale_emu.runtime.ports import BankAddress
@@ -107,7 +108,7 @@ class _Call:
     @property
     def answered(self) -> bool:
         """True while the one whole answer is being told: whoever hangs up now has taken it."""
-        return self.being_told and _is_one_message(bytes(self.answer))
+        return self.being_told and is_one_message(self.answer)
 
 
 class TcpBank:
@@ -215,12 +216,3 @@ class TcpBank:
     def _ended(self, call: _Call, because: str) -> None:
         self._call = None
         call.tell(BankFailed(call.number, because))
-
-
-def _is_one_message(data: bytes) -> bool:
-    """Tell whether this is one message with its length in front, and nothing besides.
-
-    >>> [_is_one_message(bytes.fromhex(data)) for data in ("00024142", "000241", "000141000142")]
-    [True, False, False]
-    """
-    return len(data) > 2 and len(data) == 2 + int.from_bytes(data[:2], "big")

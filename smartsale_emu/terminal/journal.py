@@ -78,11 +78,7 @@ class Journal:
 
     def totals(self) -> Totals:
         """Return the totals of the day."""
-        totals = Totals()
-        for entry in self.kept():
-            if entry.request is not None:
-                totals = totals.plus(entry.request.transaction, entry.amount)
-        return totals
+        return Totals.of((one.request.transaction, one.amount) for one in self.kept() if one.request)
 
     def last_slip(self) -> Entry | None:
         """Return the entry whose slip was printed last."""

@@ -4,9 +4,8 @@ from smartsale_emu.payment.receipt import Form
 from smartsale_emu.terminal.journal import Entry
 from smartsale_emu.terminal.operations import Name
 from smartsale_emu.terminal.outcome import Outcome, OutcomeKind
-from smartsale_emu.terminal.slips import Slip, report_rows, terminal_values, totals_values
+from smartsale_emu.terminal.slips import Slip, day_values, report_rows
 from smartsale_emu.terminal.work import Work
-from smartsale_emu.units import RUB
 
 
 def answer_from_memory(work: Work) -> None:
@@ -17,8 +16,7 @@ def answer_from_memory(work: Work) -> None:
         return
     journal = work.memory.journal
     rows = report_rows(journal.kept()) if operation.form is Form.FULL_REPORT else ()
-    values = terminal_values(work.profile, work.memory, work.date) | totals_values(journal.totals())
-    values |= {"title": operation.title, "currency": work.profile.currency(RUB)}
+    values = day_values(operation, journal.totals(), work.profile, work.memory, work.date)
     work.slip = Slip(operation.form, values, rows)
     work.answer(Outcome(OutcomeKind.APPROVED, "reported from the journal"))
 

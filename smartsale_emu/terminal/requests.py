@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from smartsale_emu.payment.card import Card, card_of_track2
@@ -121,14 +122,9 @@ def _currency(text: str) -> CurrencyCode | None:
     return CurrencyCode(text) if len(text) == 3 and _is_number(text) else None
 
 
-def _reference(text: str) -> str | None:
+def _word(text: str, longest: int) -> str | None:
     text = text.strip()
-    return text if 0 < len(text) <= 12 and text.isascii() and text.isprintable() else None
-
-
-def _code(text: str) -> str | None:
-    text = text.strip()
-    return text if 0 < len(text) <= 8 and text.isascii() and text.isprintable() else None
+    return text if 0 < len(text) <= longest and text.isascii() and text.isprintable() else None
 
 
 def _slip(text: str) -> int | None:
@@ -157,8 +153,8 @@ _READ: dict[int, Callable[[str], Any]] = {
     Tag.AMOUNT: _amount,
     Tag.ADDITIONAL_AMOUNT: _amount,
     Tag.CURRENCY_CODE: _currency,
-    Tag.REFERENCE_NUMBER: _reference,
-    Tag.AUTHORIZATION_CODE: _code,
+    Tag.REFERENCE_NUMBER: partial(_word, longest=12),
+    Tag.AUTHORIZATION_CODE: partial(_word, longest=8),
     Tag.RECEIPT_NUMBER: _slip,
     Tag.SLIP_NUMBER_52: _slip,
     Tag.COMMAND_MODE: _flag,

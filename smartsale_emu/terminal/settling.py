@@ -14,7 +14,7 @@ from smartsale_emu.terminal.money import SettlementVerdict, settlement_verdict
 from smartsale_emu.terminal.operations import OPERATIONS, Name
 from smartsale_emu.terminal.outcome import Outcome, OutcomeKind
 from smartsale_emu.terminal.profile import Screen
-from smartsale_emu.terminal.slips import Slip, terminal_values, totals_values
+from smartsale_emu.terminal.slips import Slip, day_values, totals_values
 from smartsale_emu.terminal.work import Reconciling, Work
 from smartsale_emu.units import RUB, MinorUnits
 
@@ -144,10 +144,8 @@ def _close_day(work: Work) -> Outcome:
 
 def _slip(work: Work, ours: Totals, theirs: Totals | None) -> Slip:
     operation = OPERATIONS[Name.SETTLEMENT]
-    values = terminal_values(work.profile, work.memory, work.date) | totals_values(ours)
+    values = day_values(operation, ours, work.profile, work.memory, work.date)
     values |= {
-        "title": operation.title,
-        "currency": work.profile.currency(RUB),
         "uploaded": str(work.reconciling.uploaded) if work.reconciling.uploaded else "",
         "result": "ИТОГИ СОВПАЛИ" if theirs is None else "ДЕНЬ ЗАКРЫТ С РАСХОЖДЕНИЕМ",
     }

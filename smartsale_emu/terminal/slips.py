@@ -11,8 +11,9 @@ from smartsale_emu.payment.totals import Bucket
 from smartsale_emu.sa.receipt_data import ReceiptRecord, ReceiptTag, build_receipt
 from smartsale_emu.terminal.journal import Entry, EntryState
 from smartsale_emu.terminal.memory import Memory
-from smartsale_emu.terminal.operations import OPERATIONS
+from smartsale_emu.terminal.operations import OPERATIONS, Operation
 from smartsale_emu.terminal.profile import TerminalProfile
+from smartsale_emu.units import RUB
 
 CLIENT, CASHIER, DUPLICATE = "ЧЕК КЛИЕНТА", "ЧЕК КАССИРА", "КОПИЯ"
 TWO_COPIES = frozenset({Form.APPROVED, Form.REVERSED})
@@ -78,6 +79,14 @@ def terminal_values(profile: TerminalProfile, memory: Memory, at: datetime) -> d
         "merchant_id": profile.merchant_id,
         "batch": f"{memory.day:06d}",
     }
+
+
+def day_values(
+    operation: Operation, totals: Totals, profile: TerminalProfile, memory: Memory, at: datetime
+) -> dict[str, str]:
+    """Return the values of a slip about the operating day: a report or a settlement."""
+    named = {"title": operation.title, "currency": profile.currency(RUB)}
+    return terminal_values(profile, memory, at) | totals_values(totals) | named
 
 
 def card_values(card: Card, *, pin_entered: bool) -> dict[str, str]:
