@@ -5,11 +5,17 @@ SmartSaleError
  │    ├── PortError           a port is wrong, busy, or has gone
  │    ├── ProfileError        a profile, receipt layout, card or story is wrong; names file and key
  │    ├── KeySlotError        a key slot is missing, or its check value does not match
+ │    │    └── DukptExhaustedError  (security.dukpt_tdes) an initial key has no serial number left
  │    └── StateError          a state directory is in use, or its content cannot be read
  └── WireError                bytes of a peer that mean nothing; always caught and turned into data
       ├── TlvError            TLV records do not fill their frame
       ├── DialectError        an ISO 8583 message cannot be read or built
-      └── ChannelError        the secure channel to the bank cannot be made or has broken
+      ├── ChannelError        the secure channel to the bank cannot be made or has broken
+      ├── BerTlvError         (payment.ber_tlv) EMV data that is no BER-TLV
+      ├── PinBlockError       (security.pin_block) a PIN block that cannot be built or read
+      ├── KsnError            (security.dukpt_tdes) a key serial number that is none
+      ├── CryptogramError     (security.cryptogram) a cryptogram that cannot be made or checked
+      └── Tr31Error           (security.tr31) a key block that cannot be made or read
 
 No text of an exception holds a PAN, a track, a PIN, a PIN block or a key.
 """

@@ -5,7 +5,7 @@ files of such rows, so that what nobody documented is data, and says so.
 """
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from smartsale_emu.errors import ProfileError
@@ -147,11 +147,11 @@ class Rows:
             raise self.error(table, key, "must be true or false")
         return value
 
-    def choice(self, table: str, key: str, allowed: type[StrEnum]) -> str:
-        """Return a row that must be one of the values of an enum."""
-        value = self.text(table, key)
-        if value not in list(allowed):
-            raise self.error(table, key, f"must be one of {', '.join(allowed)}")
+    def choice(self, table: str, key: str, allowed: Iterable[str]) -> str:
+        """Return a row that must be one of these values, such as those of an enum."""
+        value, words = self.text(table, key), tuple(allowed)
+        if value not in words:
+            raise self.error(table, key, f"must be one of {', '.join(words)}")
         return value
 
     def digits(self, table: str, key: str, *, least: int, most: int) -> str:

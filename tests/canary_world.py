@@ -1,6 +1,7 @@
 """A world that writes down everything that could be logged, and a day of every operation in it."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,17 +16,24 @@ from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.host.session import BankSession
 from smartsale_emu.payment.card import Account, Card, TestCard
 from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.payment.chip_shelf import ChipShelf, CounterBook
 from smartsale_emu.register.answers import till_view
 from smartsale_emu.register.effects import Answered, AskCashier, RegisterEffect
 from smartsale_emu.register.habits import FinalHabit, Habits
 from smartsale_emu.register.requests import OPERATIONS, Arguments, operation_request
 from smartsale_emu.register.session import RegisterSession
-from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_RECEIPT_LAYOUT, DEFAULT_TERMINAL_PROFILE
+from smartsale_emu.runtime import (
+    DEFAULT_BANK_PROFILE,
+    DEFAULT_RECEIPT_LAYOUT,
+    DEFAULT_RULEBOOK,
+    DEFAULT_TERMINAL_PROFILE,
+)
 from smartsale_emu.runtime.assembly import (
     build_emulator,
     build_tunnel,
     load_bank_profile,
     load_layout,
+    load_rulebook,
     load_terminal_profile,
 )
 from smartsale_emu.runtime.ports import BankAddress
@@ -62,7 +70,14 @@ class OpenWorld(World):
     """
 
     def __init__(
-        self, card: Card, pin: str, account_pin: str, *, through_register: bool = False, **rules: Any
+        self,
+        card: Card,
+        pin: str,
+        account_pin: str,
+        *,
+        through_register: bool = False,
+        bank_profile: str = DEFAULT_BANK_PROFILE,
+        **rules: Any,
     ) -> None:
         self.reprs: list[str] = []
         self.traced: list[str] = []
@@ -71,27 +86,35 @@ class OpenWorld(World):
         self.through_register = through_register
         profile = load_terminal_profile(DEFAULT_TERMINAL_PROFILE)
         profile = replace(profile, rules=replace(profile.rules, **rules))
-        bank_profile, layout = load_bank_profile(DEFAULT_BANK_PROFILE), load_layout(DEFAULT_RECEIPT_LAYOUT)
+        bank_rows, layout = load_bank_profile(bank_profile), load_layout(DEFAULT_RECEIPT_LAYOUT)
+        self.protection = bank_rows.protection
         account = Account(balance=MinorUnits(10_000_000), pin=Secret(account_pin))
         self.ledger = MemoryLedger()
-        bank = Bank(bank_profile, [TestCard(card, account)], self.ledger, keys())
+        rulebook, dialect = load_rulebook(DEFAULT_RULEBOOK), Dialect(bank_rows)
+        bank = Bank(bank_rows, [TestCard(card, account)], self.ledger, keys(), rulebook, os.urandom)
 
         def boot(saved: str | None) -> Emulator:
             return build_emulator(
                 profile,
-                bank_profile,
+                bank_rows,
                 keys(),
                 layout=layout,
                 memory_text=saved,
                 memory_origin="memory",
                 epoch=EPOCH,
                 traced=True,
+                live_cards=True,
                 tunnel=build_tunnel(profile, BankAddress("192.0.2.1", 1)) if through_register else None,
             )
 
         holder = Cardholder(card, Secret(pin))
+        guard = bank.guard(dialect)
         super().__init__(
-            boot, lambda: BankSession(bank, Dialect(bank_profile)), cardholder=holder, epoch=EPOCH
+            boot,
+            lambda: BankSession(bank, dialect, guard),
+            cardholder=holder,
+            epoch=EPOCH,
+            shelf=ChipShelf(keys(), CounterBook()),
         )
         self.on_wire = self._overhear
 

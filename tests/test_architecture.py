@@ -34,6 +34,7 @@ LIBRARIES = {
     "transitions": {"terminal"},
     "iso8583": {"host"},
     "psec": {"security"},
+    "pyemv": {"security"},
     "cryptography": {"security"},
     "serial": {"runtime"},
     "rich": {"cli"},

@@ -7,10 +7,13 @@ trace, the files, the screens, the receipts and the texts of errors never.
 import base64
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from canary_marks import (
     CARD,
+    CHIP_CARD,
     LONG_PIN,
     PAN,
     PIN_KEY,
@@ -20,18 +23,22 @@ from canary_marks import (
     clear_pin_block,
     found_in,
     pin_block,
+    recorded_in,
 )
 from canary_world import OpenWorld, whole_day
 
-from smartsale_emu.payment.card import EntryMode, luhn_valid
+import smartsale_emu
+from smartsale_emu.payment.card import Card, EntryMode, luhn_valid
 from smartsale_emu.payment.cardholder import wrong_pin
 from smartsale_emu.register.habits import FinalHabit
 from smartsale_emu.register.requests import Arguments, operation_request
 from smartsale_emu.sa.fields import FIELDS, Tag
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.scenario.virtual import Delivery
+from smartsale_emu.security.keys import KeyUsage
 from smartsale_emu.security.masking import Secret, SecretBytes
 from smartsale_emu.security.pin_block import decrypt_pin_block
+from smartsale_emu.security.protection import KeyScheme
 from smartsale_emu.units import MinorUnits
 
 # --- the test can fail ------------------------------------------------------------------------------------
@@ -64,6 +71,13 @@ def test_a_planted_canary_is_seen_in_every_dress(secret: str | bytes, before: in
 def test_what_may_be_shown_is_not_taken_for_a_canary() -> None:
     assert found_in(f"{CARD.masked} {CARD!r} {Secret(LONG_PIN)} {SecretBytes(PIN_KEY)!r}") == set()
     assert found_in(f"PIN {SHORT_PIN}.") == {"short PIN"}
+
+
+def test_any_other_card_number_is_seen_too() -> None:
+    for out in ("pan=2200123456789019", b"\xff4761739001010119=3012", '"5413330089020011"'):
+        with pytest.raises(AssertionError, match=r"'here': \{'a card number'\}"):
+            assert_clean({"here": out})
+    assert_clean({"here": "220012******9019 2200123456789018 20261123144820 632714000003 A2200123456789019"})
 
 
 # --- on virtual time --------------------------------------------------------------------------------------
@@ -123,6 +137,51 @@ def test_no_canary_in_a_day_of_every_operation(*, through_register: bool, printe
     assert_clean(world.all_seen())
     through = {"PAN", "track 2", "track 2 tail", "hidden digits of the PAN", "PIN block 0"}
     assert found_in(world.to_till) == (through if through_register else set())
+
+
+PROFILES = sorted(file.stem for file in Path(smartsale_emu.__file__).parent.glob("host/profiles/*.toml"))
+
+
+REVERSAL_BEGINS = bytes.fromhex("9505")  # the TVR comes first
+STRIPE_CARD = replace(CARD, entry_mode=EntryMode.MAGSTRIPE, service_code="101")
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> set[str | bytes]:
+    """Every key, PIN block, PIN and track that is made while the test runs: those of one message too.
+
+    Field 55 of a reversal is kept as it is: it holds TVR, counter and cryptogram, and nothing of the card.
+    """
+    made: set[str | bytes] = set()
+    for kind in (Secret, SecretBytes):
+
+        def keep(self: Secret | SecretBytes, value: Any, first: Any = kind.__init__) -> None:
+            first(self, value)
+            if not isinstance(value, bytes) or not value.startswith(REVERSAL_BEGINS):
+                made.add(value)
+
+        monkeypatch.setattr(kind, "__init__", keep)
+    return made
+
+
+@pytest.mark.parametrize("card", [CHIP_CARD, STRIPE_CARD], ids=["chip", "stripe"])
+@pytest.mark.parametrize("bank_profile", PROFILES)
+def test_no_secret_under_any_scheme_of_keys(bank_profile: str, card: Card, secrets: set[str | bytes]) -> None:
+    """Session keys and their change, DUKPT, PIN formats, MACs: all that these make is a secret."""
+    world = OpenWorld(card, LONG_PIN, LONG_PIN, bank_profile=bank_profile)
+    dukpt = world.protection.scheme is not KeyScheme.MASTER_SESSION
+    if not dukpt:
+        world.done("key-change")
+        held = world.emulator.memory.keys.session
+        assert {key.usage for key in held} >= {KeyUsage.PIN}, "no key was changed"
+    whole_day(world)
+    world.ask(SALE, FinalHabit.NONE)
+    assert "PAN" in found_in(world.to_bank)
+    assert_clean({**world.all_seen(), "line": world.to_till})
+    blocks = recorded_in(world.to_bank, {secret for secret in secrets if isinstance(secret, bytes)})
+    assert blocks, "no PIN block was sent, or none was recorded"
+    seen = {place: recorded_in(out, secrets) for place, out in world.all_seen().items()}
+    assert not any(seen.values()), f"secrets came out: { {place for place, found in seen.items() if found} }"
 
 
 def test_track_2_leaves_the_pinpad_by_request_only_and_only_to_the_register() -> None:

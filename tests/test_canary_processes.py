@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from canary_marks import (
     CARD,
-    CARD_TOML,
+    CHIP_TOML,
     LONG_PIN,
     PAN,
     PIN_KEY,
@@ -24,7 +24,7 @@ from canary_marks import (
     TRACK2,
     assert_clean,
     found_in,
-    keys,
+    key_files,
 )
 from e2e.e2e_kit import DEADLINE, bank, environment, pinpad, run_cli, settled, until
 from e2e.foreign_till import ACK, EOT, Till, Wire
@@ -46,19 +46,21 @@ def marked_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package with the marked card and the marked keys in it."""
     package, root = Path(smartsale_emu.__file__).parent, tmp_path_factory.mktemp("marked")
     shutil.copytree(package, root / "smartsale_emu", ignore=shutil.ignore_patterns("__pycache__", "data"))
-    (root / "smartsale_emu" / "payment" / "cards" / "canary.toml").write_text(CARD_TOML, encoding="utf-8")
+    (root / "smartsale_emu" / "payment" / "cards" / "canary.toml").write_text(CHIP_TOML, encoding="utf-8")
     (root / "keys").mkdir()
-    for slot in ("terminal-pin", "terminal-storage"):
-        usage, algorithm, key = keys().get(slot).usage, keys().get(slot).algorithm, keys().get(slot).value
-        lines = {"name": slot, "usage": usage, "algorithm": algorithm, "value": key.reveal().hex().upper()}
-        lines |= {"kcv": keys().get(slot).kcv, "source": "self-made for this test"}
-        text = "\n".join(f'{name} = "{value}"' for name, value in lines.items())
-        (root / "keys" / f"{slot}.toml").write_text(text, encoding="utf-8")
+    for name, text in key_files():
+        (root / "keys" / name).write_text(text, encoding="utf-8")
     return root
 
 
-HANDS = ("--card", "canary", "--card-delay", "0", "--pin-delay", "0", "--speed", "50")
-WAYS = ("embedded bank", "bank over TCP", "bank through the register")
+HANDS = ("--card", "canary", "--allow-live-cards", "--card-delay", "0", "--pin-delay", "0", "--speed", "50")
+WAYS = {
+    "embedded bank": "generic-ascii",
+    "embedded bank, DUKPT": "dukpt-tdes",
+    "bank over TCP": "dukpt-aes",
+    "bank through the register": "nac-bcd",
+}
+"""The ways to the bank, and a bank profile for each."""
 
 
 @POSIX
@@ -69,9 +71,10 @@ def test_no_canary_in_the_files_and_outputs_of_real_processes(
 ) -> None:
     state, heard = tmp_path / "state", Heard()
     with ExitStack() as stack:
-        options = [*HANDS, "--pin", pin, "--trace", str(tmp_path / "trace.jsonl")]
-        if way != "embedded bank":
-            traced = ("--trace", str(tmp_path / "bank.jsonl"))
+        profile = ["--bank-profile", WAYS[way]]
+        options = [*HANDS, *profile, "--pin", pin, "--trace", str(tmp_path / "trace.jsonl")]
+        if not way.startswith("embedded bank"):
+            traced = (*profile, "--trace", str(tmp_path / "bank.jsonl"))
             host = stack.enter_context(bank(tmp_path / "bank", *traced, package_parent=marked_checkout))
             options += ["--host", host.port]
         if way == "bank through the register":
@@ -90,13 +93,49 @@ def test_no_canary_in_the_files_and_outputs_of_real_processes(
         file.name: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()
     }
     outputs |= {"line": heard.line, "registers": heard.told, "standard output": server.rest}
-    books = ["--bank-state", str(tmp_path / "bank")] if way != "embedded bank" else []
+    books = [] if way.startswith("embedded bank") else ["--bank-state", str(tmp_path / "bank")]
     for extra in ([], ["--json"]):
         command = ["ledger", "--state", str(state), *books, *extra]
         outputs[f"ledger {extra}"] = told_by_command(marked_checkout, *command)
     assert {"memory.json", "bank.sqlite", "trace.jsonl"} <= outputs.keys()
     assert CARD.masked.encode() in outputs["trace.jsonl"]  # type: ignore[operator]
     assert_clean(outputs)
+
+
+@pytest.mark.parametrize("damage", ["", "no TOML", "check value", "blob"])
+def test_no_canary_in_what_the_keys_commands_tell(marked_checkout: Path, tmp_path: Path, damage: str) -> None:
+    """Keys in clear, as a cryptogram and as TR-31 blocks; right ones and wrong ones."""
+    directory, damages = (
+        tmp_path / "keys",
+        {
+            "no TOML": lambda text: text.replace('"', "", 1),
+            "check value": lambda text: re.sub('kcv = "..', 'kcv = "00', text),
+            "blob": lambda text: re.sub('((?:value|cryptogram|tr31) = ".*).."', '\\1"', text),
+            "": str,
+        },
+    )
+    directory.mkdir()
+    for name, text in key_files():
+        (directory / name).write_text(damages[damage](text), encoding="utf-8")
+    there = ("--keys", str(directory))
+    commands = [["keys", "list", *there], ["keys", "verify", str(directory)]]
+    commands += [
+        ["run", "--headless", "--port", "tcp:127.0.0.1:99999", "--state", str(tmp_path / "p"), *there]
+    ]
+    commands += [
+        ["host", "--headless", "--listen", "tcp:192.0.2.1:1", "--state", str(tmp_path / "h"), *there]
+    ]
+    exports = [
+        ["keys", "export", name, "--tr31", "--under", under, *there]
+        for name in ("terminal-pin", "terminal-master", "bank-dukpt-tdes", "issuer-mir")
+        for under in ("wrapping-tdes", "wrapping-aes")
+    ]
+    asked = commands + (exports[:2] if damage else exports)
+    told = {" ".join(words): told_by_command(marked_checkout, *words) for words in asked}
+    assert all(told.values())
+    assert_clean(dict(told))
+    if not damage:
+        assert all(re.fullmatch(rb"[BD]\d{4}[A-Z0-9]+\s+", told[" ".join(words)]) for words in exports)
 
 
 class Heard:
@@ -128,6 +167,8 @@ def a_day_of_every_operation(heard: Heard, port: str) -> None:
     do("completion", "55", *hold)
     for words in ("top-up 1", "cash 1", "return-without-reference 1", "reversal", "balance", "card-data"):
         do(*words.split())
+    do("key-change")
+    do("sale", "3")
     for name in ("short-report", "full-report", "copy", "settlement"):
         do(name)
     assert do("return", "10", *sale), "the day ended otherwise than it should"

@@ -8,6 +8,7 @@ import pytest
 
 from smartsale_emu.cli.parser import build_parser
 from smartsale_emu.register.requests import OPERATIONS
+from smartsale_emu.runtime.resources import read_card_files
 
 READMES = sorted(Path(__file__).parents[1].glob("README*.md"))
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -37,7 +38,7 @@ def operation_commands(readme: Path) -> list[list[str]]:
 def test_every_shown_command_is_one_that_the_program_takes(readme: Path) -> None:
     """The parser ends the test with status 2 at an unknown option."""
     commands = shown_commands(readme)
-    assert {command[0] for command in commands} == {"run", "register", "host", "ledger"}
+    assert {command[0] for command in commands} == {"run", "register", "host", "ledger", "keys"}
     for command in commands:
         build_parser().parse_args(command)
 
@@ -49,6 +50,12 @@ def test_the_table_of_operations_holds_every_command_of_the_register(readme: Pat
     assert sorted(command[0] for command in commands) == sorted(OPERATIONS)
     for command in commands:
         build_parser().parse_args(["register", *command, "--port", "PORT"])
+
+
+@each_readme
+def test_the_table_of_cards_holds_every_card_once(readme: Path) -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \|[^|]+\| [\d–]+ \| \d+ \| \d{3} \|", prose(readme), re.MULTILINE)
+    assert sorted(rows) == sorted(read_card_files())
 
 
 def test_both_languages_show_the_same_commands_and_the_same_sections() -> None:

@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(
                 errors="replace"
             )  # a console or pipe that is not UTF-8 loses signs, not the run
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = build_parser(words[0] if words else "").parse_args(words)
     try:
         command = import_module(f"smartsale_emu.cli.{args.command}")
         status: int = command.run(args)

@@ -8,7 +8,9 @@ from functools import partial
 
 from smartsale_emu.emulator.tunnel import Tunnel
 from smartsale_emu.errors import SetupError
+from smartsale_emu.host.framing import Wire
 from smartsale_emu.host.session import BankSession, Exchange
+from smartsale_emu.runtime import DEFAULT_RULEBOOK
 from smartsale_emu.runtime.assembly import build_tunnel
 from smartsale_emu.runtime.bank_link import BankLink, NoBank, TcpBank
 from smartsale_emu.runtime.host_server import HostServer, served
@@ -39,9 +41,10 @@ class LocalBank:
 
 @asynccontextmanager
 async def way_to_bank(
-    args: argparse.Namespace, profile: TerminalProfile, local: LocalBank | None
+    args: argparse.Namespace, profile: TerminalProfile, wire: Wire, local: LocalBank | None
 ) -> AsyncIterator[Way]:
-    """Give the way to the bank. ``local``: the bank to use when ``--host`` names none.
+    """Give the way to the bank. ``wire``: how the bank delimits messages; ``local``: the bank
+    to use when ``--host`` names none.
 
     For scheme ПКХ the local bank listens on a port of its own as long as this lasts, so that the register can
     reach it.
@@ -57,7 +60,7 @@ async def way_to_bank(
             yield Way(local.link)
             return
         timeout = profile.timers.bank_connect / 1000 / len(addresses) / args.speed
-        yield Way(TcpBank(addresses, connect_timeout=timeout, keep=args.keep_connection, tls=tls))
+        yield Way(TcpBank(addresses, connect_timeout=timeout, wire=wire, keep=args.keep_connection, tls=tls))
         return
     if local is None:
         (address,) = addresses
@@ -73,5 +76,7 @@ def _refuse_useless(args: argparse.Namespace) -> None:
     hosts, through_register = len(args.host or ()), args.scheme == Scheme.PKH
     if args.keep_connection and (through_register or not hosts):
         raise SetupError("--keep-connection: is of use only with --host, where the pinpad itself connects")
+    if hosts and args.rules != DEFAULT_RULEBOOK:
+        raise SetupError("--rules: is of use only without --host, for the mock bank in this process")
     if through_register and hosts > 1:
         raise SetupError("a second --host: is of no use with --scheme pkh, where the register connects")

@@ -13,6 +13,7 @@ from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.card import TestCard
 from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.payment.chip_shelf import ChipShelf, CounterBook
 from smartsale_emu.register.answers import till_view
 from smartsale_emu.register.requests import OPERATIONS, link_test_request, reversal_request, sale_request
 from smartsale_emu.register.session import Habits
@@ -95,7 +96,8 @@ class _Stage:
                 traced=True,
             )
 
-        world = World(boot, bank.connect, cardholder=Cardholder(None), epoch=epoch)
+        shelf = ChipShelf(keys, CounterBook())
+        world = World(boot, bank.connect, cardholder=Cardholder(None), shelf=shelf, epoch=epoch)
         return cls(world, ledger, load_cards(), profile.terminal_id)
 
 

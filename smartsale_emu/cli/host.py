@@ -9,7 +9,7 @@ from smartsale_emu.cli.signals import on_stop_signal
 from smartsale_emu.host.session import Exchange
 from smartsale_emu.host.shown import shown_answer, shown_request
 from smartsale_emu.payment.receipt import format_amount
-from smartsale_emu.runtime.assembly import build_bank, load_bank_profile, load_keys
+from smartsale_emu.runtime.assembly import build_bank, load_bank_profile, load_card, load_keys
 from smartsale_emu.runtime.host_server import HostServer
 from smartsale_emu.runtime.ledger_file import open_ledger
 from smartsale_emu.runtime.ports import bank_address
@@ -19,14 +19,19 @@ from smartsale_emu.runtime.trace_file import TraceFile
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until stopped; status 0 then."""
+    """Serve until stopped, status 0 then; or check somebody else's host."""
+    if args.errand == "check":
+        from smartsale_emu.cli import host_check
+
+        return host_check.run(args)
     with ExitStack() as stack:
         address = bank_address(args.listen, "--listen")
         tls = server_tls(address, cert=args.tls_cert, key=args.tls_key, ca=args.tls_ca)
         state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir("bank"))
         trace = stack.enter_context(TraceFile(args.trace)) if args.trace else None
         ledger = stack.enter_context(open_ledger(state.ledger))
-        parts = build_bank(load_bank_profile(args.bank_profile), ledger, load_keys())
+        profile, keys = load_bank_profile(args.bank_profile), load_keys(args.keys)
+        parts = build_bank(profile, ledger, keys, rules=args.rules, own_cards=map(load_card, args.own_cards))
 
         def watch(exchange: Exchange) -> None:
             if trace:

@@ -2,12 +2,19 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from smartsale_emu import __version__
+from smartsale_emu.cli.keys_options import add_directory, add_keys
 from smartsale_emu.cli.option_types import number, seconds
-from smartsale_emu.cli.register_options import add_register
-from smartsale_emu.runtime import DEFAULT_BANK_PROFILE, DEFAULT_RECEIPT_LAYOUT, DEFAULT_TERMINAL_PROFILE
+from smartsale_emu.runtime import (
+    DEFAULT_BANK_PROFILE,
+    DEFAULT_RECEIPT_LAYOUT,
+    DEFAULT_RULEBOOK,
+    DEFAULT_TERMINAL_PROFILE,
+)
 
 DEFAULT_PORT = "tcp:127.0.0.1:0" if sys.platform == "win32" else "pty:"
 
@@ -20,23 +27,32 @@ over TCP, and ISO 8583 to a mock bank that comes with it. A first sale:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+if TYPE_CHECKING:
+    _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+
+def build_parser(command: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the command line: for one command, which is quicker, or for all of them."""
     parser = argparse.ArgumentParser(
         prog="smartsale-emu", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"smartsale-emu {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_run(commands)
-    add_register(commands)
-    _add_demo(commands)
-    _add_decode(commands)
-    _add_host(commands)
-    _add_ledger(commands)
+    adders: dict[str, Callable[[_Commands], None]] = {
+        "run": _add_run,
+        "register": _add_register,
+        "demo": _add_demo,
+        "decode": _add_decode,
+        "host": _add_host,
+        "ledger": _add_ledger,
+        "keys": add_keys,
+    }
+    for add in [adders[command]] if command in adders else adders.values():
+        add(commands)
     return parser
 
 
-def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_run(commands: "_Commands") -> None:
     run = commands.add_parser(
         "run",
         help="the pinpad in the foreground",
@@ -53,9 +69,20 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     _add_pinpad(run)
 
 
+def _add_register(commands: "_Commands") -> None:
+    from smartsale_emu.cli.register_options import add_register
+
+    add_register(commands)
+
+
 def _add_customer(run: argparse.ArgumentParser) -> None:
     people = run.add_argument_group("the customer")
     people.add_argument("--card", metavar="NAME", help="a test card that presents itself when asked for")
+    people.add_argument(
+        "--allow-live-cards",
+        action="store_true",
+        help="let --card, and a card that the register read, have a number that is not a known test number",
+    )
     people.add_argument("--pin", metavar="DIGITS", type=_pin, help="the PIN that is typed when asked for")
     people.add_argument(
         "--card-delay", metavar="S", type=seconds, default=500, help="before the card (default: 0.5)"
@@ -107,6 +134,17 @@ def _add_bank(run: argparse.ArgumentParser) -> None:
         default=DEFAULT_BANK_PROFILE,
         help="by name or file (default: %(default)s)",
     )
+    _add_rules(bank)
+    add_directory(bank)
+
+
+def _add_rules(to: argparse._ActionsContainer) -> None:
+    to.add_argument(
+        "--rules",
+        metavar="NAME",
+        default=DEFAULT_RULEBOOK,
+        help="what the mock bank decides, by name or file (default: %(default)s)",
+    )
 
 
 def _add_pinpad(run: argparse.ArgumentParser) -> None:
@@ -141,7 +179,7 @@ def _add_pinpad(run: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_demo(commands: "_Commands") -> None:
     demo = commands.add_parser(
         "demo",
         help="pinpad, bank and register in one go, told step by step",
@@ -150,7 +188,7 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     demo.add_argument("--frames", action="store_true", help="show every frame on the line")
 
 
-def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_decode(commands: "_Commands") -> None:
     decode = commands.add_parser(
         "decode",
         help="frames into fields",
@@ -163,7 +201,7 @@ def _add_decode(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     decode.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
 
-def _add_host(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_host(commands: "_Commands") -> None:
     host = commands.add_parser(
         "host",
         help="the mock bank as a server",
@@ -190,13 +228,30 @@ def _add_host(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         default=DEFAULT_BANK_PROFILE,
         help="by name or file (default: %(default)s)",
     )
+    _add_own_cards(host)
+    _add_rules(host)
+    add_directory(host)
     host.add_argument("--trace", metavar="FILE", type=Path, help="append every exchange as JSON lines")
     host.add_argument(
         "--headless", action="store_true", help="no output but the first line READY port=…; ends at SIGTERM"
     )
+    from smartsale_emu.cli.host_check_options import add_host_check
+
+    add_host_check(host, _pin)
 
 
-def _add_ledger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_own_cards(host: argparse.ArgumentParser) -> None:
+    host.add_argument(
+        "--card",
+        dest="own_cards",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a card of your own that has its account here; may be repeated",
+    )
+
+
+def _add_ledger(commands: "_Commands") -> None:
     ledger = commands.add_parser(
         "ledger",
         help="what bank and pinpad remember, and whether they agree",

@@ -1,6 +1,7 @@
 """The pinpad as a person sees it: the line decoded above, its screen and keys below."""
 
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,6 @@ from smartsale_emu.emulator.doors import Effect, Trace
 from smartsale_emu.payment.card import Card
 from smartsale_emu.payment.cardholder import Cardholder
 from smartsale_emu.payment.receipt import Form, format_amount
-from smartsale_emu.runtime.assembly import load_cards
 from smartsale_emu.runtime.driver import Driver
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, Print, ReadCard, Remember
@@ -36,14 +36,12 @@ ENTRIES_SHOWN = 5
 
 
 class Screen:
-    """Watches a driver and gives it hands."""
+    """Watches a driver and gives it hands. ``cards``: those that lie at hand."""
 
-    def __init__(self, state: Path, cardholder: Cardholder, epoch: datetime) -> None:
+    def __init__(self, state: Path, cardholder: Cardholder, cards: Iterable[Card], epoch: datetime) -> None:
         self._console = Console(highlight=False)
         self._state_dir, self._cardholder, self._epoch = state, cardholder, epoch
-        self._cards: dict[str, Card] = {
-            chr(ord("a") + place): card.card for place, card in enumerate(load_cards().values())
-        }
+        self._cards = {chr(ord("a") + place): card for place, card in enumerate(cards)}
         self._driver: Driver | None = None
         self._live: Live | None = None
         self._port, self._text, self._asks = "", "", ""

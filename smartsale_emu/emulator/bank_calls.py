@@ -2,41 +2,57 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from typing import Protocol
 
 from smartsale_emu.emulator.tracing import Tracer
 from smartsale_emu.errors import DialectError
+from smartsale_emu.host.dates import month_to_second
 from smartsale_emu.host.dialect import Dialect
-from smartsale_emu.host.framing import StreamDecoder, frame
+from smartsale_emu.host.framing import StreamDecoder
 from smartsale_emu.host.shown import shown_answer, shown_request
 from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step
 from smartsale_emu.payment.response_codes import moves_money
+from smartsale_emu.security.protection import KeysHeld
 from smartsale_emu.terminal.events import BankFailed, BankReplied, BankUnreachable
 from smartsale_emu.units import NOTHING
 
 
+class MessageSafe(Protocol):
+    """Whoever has the keys of messages: the pinpad's safe."""
+
+    def mac(self, covered: bytes, held: KeysHeld) -> bytes:
+        """Return the MAC of a request."""
+
+    def mac_is_right(self, covered: bytes, mac: bytes, held: KeysHeld) -> bool:
+        """Tell whether an answer has its MAC."""
+
+
 @dataclass(slots=True)
 class _Call:
-    """The open call."""
+    """The open call. ``keys``: what its MAC and that of the answer are made with."""
 
     number: int
     request: AuthorizationRequest
+    keys: KeysHeld
     decoder: StreamDecoder
 
 
 class BankCalls:
     """The one call that is open."""
 
-    def __init__(self, dialect: Dialect, trace: Tracer) -> None:
-        self._dialect, self._trace = dialect, trace
+    def __init__(self, dialect: Dialect, safe: MessageSafe, trace: Tracer) -> None:
+        self._dialect, self._safe, self._trace = dialect, safe, trace
         self._call: _Call | None = None
 
-    def dial(self, number: int, request: AuthorizationRequest) -> bytes | BankUnreachable:
+    def dial(self, number: int, request: AuthorizationRequest, keys: KeysHeld) -> bytes | BankUnreachable:
         """Return the bytes of a request, length included, or that it cannot be built."""
+        seal = partial(self._safe.mac, held=keys) if self._dialect.is_sealed(request.step) else None
         try:
-            payload = frame(self._dialect.encode_request(request))
+            payload = self._dialect.wire.frame(self._dialect.encode_request(request, seal))
         except DialectError as error:
             return BankUnreachable(number, f"the message cannot be built: {error}")
-        self._call = _Call(number, request, StreamDecoder())
+        self._call = _Call(number, request, keys, StreamDecoder(self._dialect.wire))
         if self._trace.on:
             self._trace.note("bank", "asked", call=number, direction="out", **shown_request(request))
         return payload
@@ -62,22 +78,49 @@ class BankCalls:
         return BankReplied(number, answer)
 
     def _answer(self, call: _Call, data: bytes, today: date) -> AuthorizationAnswer | None:
-        for message in call.decoder.feed(data):
-            answer = self._dialect.decode_answer(message, today)
+        for packet in call.decoder.feed(data):
+            answer = self._dialect.decode_answer(self._dialect.wire.open_answer(packet), today)
             if self._trace.on:
                 self._trace.note("bank", "answered", call=call.number, direction="in", **shown_answer(answer))
             if _answers(answer, call.request):
+                self._refuse_unsealed(answer, call)
+                _refuse_other_code(answer, self._dialect.processing(call.request.transaction))
                 _refuse_other_money(answer, call.request)
                 return answer
-            because = "this answers another message (step, STAN or terminal)"
+            because = "this answers another message (step, STAN, terminal or time)"
             self._trace.note("bank", because, call=call.number)
         return None
 
+    def _refuse_unsealed(self, answer: AuthorizationAnswer, call: _Call) -> None:
+        """Refuse an answer whose MAC is missing or wrong: it counts as none.
+
+        Raises:
+            DialectError: it is such an answer.
+        """
+        if not self._dialect.is_sealed(answer.step):
+            return
+        sealed = answer.sealed
+        if sealed is None:
+            raise DialectError("it has no MAC")
+        if not self._safe.mac_is_right(sealed.covered.reveal(), sealed.mac, call.keys):
+            raise DialectError("its MAC is wrong")
+
 
 def _answers(answer: AuthorizationAnswer, request: AuthorizationRequest) -> bool:
-    """Tell whether the bank's answer belongs to the request; a bank may leave its terminal id out."""
+    """Tell whether an answer belongs to the request; a bank may leave out the terminal id and the time."""
     same_terminal = answer.terminal_id in ("", request.terminal_id)
-    return same_terminal and (answer.step, answer.stan) == (request.step, request.stan)
+    same_time = answer.asked_at in ("", month_to_second(request.sent_at))
+    return same_terminal and same_time and (answer.step, answer.stan) == (request.step, request.stan)
+
+
+def _refuse_other_code(answer: AuthorizationAnswer, processing: str) -> None:
+    """An answer about something else than was asked for is of no use.
+
+    Raises:
+        DialectError: it repeats another processing code than the request's.
+    """
+    if answer.processing not in ("", processing):
+        raise DialectError("DE3: it repeats another processing code")
 
 
 def _refuse_other_money(answer: AuthorizationAnswer, request: AuthorizationRequest) -> None:

@@ -4,16 +4,20 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol, assert_never
 
-from smartsale_emu.emulator.bank_calls import BankCalls
+from smartsale_emu.emulator.bank_calls import BankCalls, MessageSafe
 from smartsale_emu.emulator.doors import CallHost, Effect, HostBytes
 from smartsale_emu.emulator.tracing import Tracer
 from smartsale_emu.emulator.tunnel import Closed, Say, Tell, Tunnel, TunnelEffect, TunnelToken, Withdraw
 from smartsale_emu.host.dialect import Dialect
-from smartsale_emu.payment.authorization import AuthorizationRequest
 from smartsale_emu.sa.tlv import Message
-from smartsale_emu.terminal.effects import HangUp
+from smartsale_emu.terminal.effects import CallBank, HangUp
 from smartsale_emu.terminal.events import BankAsked, BankEvent, BankFailed, BankReplied, BankUnreachable, said
+from smartsale_emu.terminal.kept import Safe
 from smartsale_emu.units import Millis, calendar
+
+
+class PinpadSafe(Safe, MessageSafe, Protocol):
+    """The secure part of the pinpad, for its terminal and for its messages."""
 
 
 class Owner(Protocol):
@@ -39,10 +43,16 @@ class BankSide:
     """The way to the bank. ``tunnel``: None in scheme КПХ."""
 
     def __init__(
-        self, owner: Owner, dialect: Dialect, tunnel: Tunnel | None, epoch: datetime, trace: Tracer
+        self,
+        owner: Owner,
+        dialect: Dialect,
+        safe: MessageSafe,
+        tunnel: Tunnel | None,
+        epoch: datetime,
+        trace: Tracer,
     ) -> None:
         self._owner, self._tunnel, self._epoch, self._trace = owner, tunnel, epoch, trace
-        self._calls = BankCalls(dialect, trace)
+        self._calls = BankCalls(dialect, safe, trace)
 
     @property
     def register_is_busy(self) -> bool:
@@ -60,9 +70,10 @@ class BankSide:
 
     # --- what the terminal wants -------------------------------------------------------------------------
 
-    def call(self, call: int, request: AuthorizationRequest, now: Millis, *, register: bool) -> None:
+    def call(self, wanted: CallBank, now: Millis, *, register: bool) -> None:
         """Send a request. ``register``: one is being served, and could carry it."""
-        payload = self._calls.dial(call, request)
+        call = wanted.call
+        payload = self._calls.dial(call, wanted.request, wanted.keys)
         if isinstance(payload, BankUnreachable):
             self._tell(payload, now)
         elif self._tunnel is None:
@@ -78,7 +89,7 @@ class BankSide:
         if self._tunnel is not None:
             self._follow(self._tunnel.hang_up(call, keep=answered), now)
         else:
-            self._owner.put(HangUp(call))
+            self._owner.put(HangUp(call, answered))
 
     def close(self, now: Millis) -> None:
         """The session ends well: the register closes the connection that it opened for us."""

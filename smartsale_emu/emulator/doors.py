@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 
 from smartsale_emu.payment.card import Card
 from smartsale_emu.payment.cardholder import Act, Action
-from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, Print, ReadCard, Remember
+from smartsale_emu.payment.chip_shelf import ChipShelf
+from smartsale_emu.terminal.effects import (
+    Display,
+    EnterPin,
+    HandsOff,
+    HangUp,
+    Print,
+    ReadCard,
+    Remember,
+    SelectAgain,
+)
 from smartsale_emu.terminal.events import (
     BankAsked,
     BankFailed,
@@ -60,6 +70,7 @@ Effect = (
     | ReadCard
     | EnterPin
     | HandsOff
+    | SelectAgain
     | Trace
 )
 
@@ -94,3 +105,15 @@ def hand_event(action: Action, card: Card | None) -> HandEvent:
     if action.act is Act.TYPE_PIN and action.pin is not None:
         return PinEntered(action.pin)
     return CancelPressed()
+
+
+def at_reader(event: Event, shelf: ChipShelf | None) -> Event:
+    """Return the event as the pinpad gets it: a presented card with its chip selected. None: no chips.
+
+    Raises:
+        KeySlotError: the key of the card's issuer is missing.
+        StateError: the card's counter cannot be kept.
+    """
+    if isinstance(event, CardPresented) and shelf is not None:
+        return CardPresented(shelf.presented(event.card))
+    return event

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import assert_never
 
-from smartsale_emu.emulator.bank_side import BankSide
+from smartsale_emu.emulator.bank_side import BankSide, PinpadSafe
 from smartsale_emu.emulator.doors import (
     Effect,
     Event,
@@ -54,6 +54,7 @@ from smartsale_emu.terminal.effects import (
     Print,
     ReadCard,
     Remember,
+    SelectAgain,
     TerminalEffect,
     Wait,
 )
@@ -70,7 +71,6 @@ from smartsale_emu.terminal.events import (
     TerminalEvent,
     said,
 )
-from smartsale_emu.terminal.kept import Safe
 from smartsale_emu.terminal.memory import Memory
 from smartsale_emu.terminal.profile import Busy, TerminalProfile
 from smartsale_emu.terminal.table import State
@@ -87,7 +87,7 @@ class Emulator:
     """A pinpad. ``epoch``: the local date and time of ``now`` = 0; ``traced``: make ``Trace`` effects too.
 
     ``tunnel``: the way to the bank through the register (scheme ПКХ); without one the pinpad calls the bank
-    itself (КПХ). ``layout``: of its slips.
+    itself (КПХ). ``layout``: of its slips. ``live_cards``: see `Terminal`.
     """
 
     def __init__(
@@ -95,19 +95,20 @@ class Emulator:
         profile: TerminalProfile,
         dialect: Dialect,
         memory: Memory,
-        safe: Safe,
+        safe: PinpadSafe,
         *,
         layout: ReceiptLayout,
         epoch: datetime,
         traced: bool = False,
         tunnel: Tunnel | None = None,
+        live_cards: bool = False,
     ) -> None:
         self._link = Link(profile.line.link_timing, admit=self._admit)
         scheme = Scheme.PKH if tunnel else Scheme.KPH
-        self._terminal = Terminal(profile, layout, memory, safe, epoch, scheme=scheme)
+        self._terminal = Terminal(profile, layout, memory, safe, epoch, scheme=scheme, live_cards=live_cards)
         self._profile = profile
         self._trace = Tracer(self.put if traced else None)
-        self._bank = BankSide(self, dialect, tunnel, epoch, self._trace)
+        self._bank = BankSide(self, dialect, safe, tunnel, epoch, self._trace)
         self._vending = Vending(self, profile, self._trace)
         self._serving: bytes | None = None  # the wire bytes of the request that is being served
         self._final: Message | None = None  # waits until the tunnel is closed
@@ -332,13 +333,13 @@ class Emulator:
                     self._bank.close(now)
                 case AskCashier(text):
                     self._ask_cashier(text, now)
-                case CallBank(call, request):
-                    self._bank.call(call, request, now, register=not self._terminal.at_rest)
+                case CallBank():
+                    self._bank.call(effect, now, register=not self._terminal.at_rest)
                 case HangUp(call):
                     self._bank.hang_up(call, now)
                 case Note(kind, because, details):
                     self._trace.note(kind, because, **details)
-                case Remember() | Display() | Print() | ReadCard() | EnterPin() | HandsOff():
+                case Remember() | Display() | Print() | ReadCard() | EnterPin() | HandsOff() | SelectAgain():
                     self._out.append(effect)
                 case _:
                     assert_never(effect)

@@ -2,8 +2,8 @@
 
 What it promises about money:
 
-* the same request again gets the same answer, and nothing moves twice (a PIN is not compared: whoever tries
-  another one takes a new STAN);
+* the same request again gets the same answer, DE55 included, and nothing moves twice (a PIN is not compared:
+  whoever tries another one takes a new STAN);
 * a reversal undoes exactly the operation that it names, once, however often it comes, and is answered alike
   each time; what later operations build on cannot be reversed any more, and then nothing moves;
 * a reversal that overtakes its original is remembered, and the original is declined when it comes;
@@ -12,24 +12,31 @@ What it promises about money:
 * a batch is closed once, and no operation enters it afterwards.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from typing import assert_never
 
+from smartsale_emu.errors import KeySlotError
 from smartsale_emu.host import issuer
 from smartsale_emu.host.accounts import NOBODY, Accounts, moved
 from smartsale_emu.host.batches import Batches
+from smartsale_emu.host.chip_check import ChipDesk
+from smartsale_emu.host.dialect import Dialect
 from smartsale_emu.host.followers import Followers
+from smartsale_emu.host.guard import Guard
 from smartsale_emu.host.ledger import (
     AccountState,
     Changes,
+    KeyOffer,
     Ledger,
     Operation,
     OperationKey,
     OperationState,
 )
-from smartsale_emu.host.profile import APPROVED, BankProfile
+from smartsale_emu.host.merchants import merchant_objection
+from smartsale_emu.host.profile import BankProfile
 from smartsale_emu.host.records import (
     answer,
     answer_again,
@@ -39,7 +46,9 @@ from smartsale_emu.host.records import (
     rrn_of,
     same_money,
 )
+from smartsale_emu.host.rulebook import NO_RULES, Rulebook
 from smartsale_emu.host.rules import (
+    APPROVED,
     INVALID,
     ORIGINAL_DIFFERS,
     RULES,
@@ -48,27 +57,43 @@ from smartsale_emu.host.rules import (
     Objection,
 )
 from smartsale_emu.pan import mask_pan
-from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step
+from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step, Transaction
 from smartsale_emu.payment.card import TestCard
 from smartsale_emu.payment.response_codes import moves_money
-from smartsale_emu.security.keys import KeyRing, KeyUsage
+from smartsale_emu.security.bank_safe import BankSafe
+from smartsale_emu.security.keys import KeyRing
+from smartsale_emu.security.protection import KeyScheme
+
+
+def _no_entropy(_: int) -> bytes:
+    raise AssertionError("this bank was given no entropy")
 
 
 class Bank:
     """Accounts of test cards behind the rules of an issuer and an acquirer.
 
+    ``entropy``: random bytes, for new session keys.
+
     Raises:
-        KeySlotError: the key of the PIN block is missing, or is a key for something else.
+        KeySlotError: a key of the profile's scheme or of an issuer of the rulebook is missing, or is a key
+            for something else.
     """
 
     def __init__(
-        self, profile: BankProfile, cards: Iterable[TestCard], ledger: Ledger, keys: KeyRing
+        self,
+        profile: BankProfile,
+        cards: Iterable[TestCard],
+        ledger: Ledger,
+        keys: KeyRing,
+        rulebook: Rulebook = NO_RULES,
+        entropy: Callable[[int], bytes] = _no_entropy,
     ) -> None:
-        self._profile, self._ledger = profile, ledger
-        self._accounts = Accounts(cards, ledger)
+        self._profile, self._ledger, self._rulebook = profile, ledger, rulebook
+        self._accounts = Accounts(cards, ledger, rulebook)
         self._followers = Followers(profile, ledger)
         self._batches = Batches(profile, ledger, self._accounts, self._followers)
-        self._pin_key = keys.get(profile.pin_key, KeyUsage.PIN).value
+        self._safe = BankSafe(keys, entropy, profile.protection)
+        self._chips = ChipDesk(keys, rulebook, profile.chip, pin_missing=profile.pin_missing)
 
     def handle(self, request: AuthorizationRequest, at: datetime) -> AuthorizationAnswer:
         """Answer one request that came ``at`` this local date and time.
@@ -76,7 +101,12 @@ class Bank:
         Raises:
             StateError: the ledger could not be written; nothing has happened and nothing may be answered.
         """
+        objection = merchant_objection(self._rulebook.merchants, request)
+        if objection is not None and request.step is not Step.FINANCIAL:  # a repeat may have its answer
+            return answer(request, objection.code, at, because=objection.because)
         match request.step:
+            case Step.NETWORK if request.transaction is Transaction.KEY_CHANGE:
+                return self._key_change(request, at)
             case Step.NETWORK:
                 return answer(request, APPROVED, at, because="the bank is here")
             case Step.FINANCIAL:
@@ -93,6 +123,37 @@ class Bank:
     def account(self, name: str) -> AccountState | None:
         """Return the account of a card as it stands now, by the card's name."""
         return self._accounts.state(name)
+
+    def reset_pin(self, name: str) -> None:
+        """Give a card all its PIN tries back, by the card's name, as an issuer does when its holder asks.
+
+        Raises:
+            StateError: the ledger could not be written.
+        """
+        holder, account = self._accounts.named(name), self.account(name)
+        if holder is not None and account is not None:
+            tries = self._accounts.pin_tries(holder)
+            self._ledger.commit(Changes(account=replace(account, pin_tries_left=tries)))
+
+    def guard(self, dialect: Dialect) -> Guard:
+        """Return the door of this bank for messages in a dialect."""
+        return Guard(dialect, self._safe, self._ledger)
+
+    def _key_change(self, request: AuthorizationRequest, at: datetime) -> AuthorizationAnswer:
+        if self._profile.protection.scheme is not KeyScheme.MASTER_SESSION:
+            return answer(request, INVALID, at, because="this scheme has no session keys")
+        held = self._ledger.offers(request.terminal_id)
+        usable = self._safe.usable(held)
+        try:
+            keys = self._safe.offer(usable)
+        except KeySlotError as error:
+            return answer(request, SYSTEM_ERROR, at, because=f"no new keys can be made: {error}")
+        for offer in (*usable, keys):  # the keys of the slots too, where the pinpad has gone back to them
+            if offer not in held:
+                self._ledger.commit(Changes(offer=KeyOffer(request.terminal_id, offer)))
+        which = "the last key offered" if keys in held else "a new key"
+        because = ", ".join(f"{which} for {key.usage}, KCV {key.kcv}" for key in keys)
+        return replace(answer(request, APPROVED, at, because=because), keys=keys)
 
     # --- a request that asks something of an account ---
 
@@ -137,13 +198,18 @@ class Bank:
             original=original.key if original is not None else None,
             effect=decision.effect,
             balance=decision.balance,
+            approved=decision.approved,
+            icc=decision.icc,
         )
         unchanged = decision.account == self.account(decision.account.name)
         changed = None if unchanged or not decision.account.name else decision.account
-        self._ledger.commit(Changes((operation,), changed, given))
+        self._ledger.commit(Changes((operation,), changed, given, rule_counts=decision.counts))
         return answer_again(request, operation)
 
     def _decide(self, request: AuthorizationRequest, at: datetime) -> issuer.Decision:
+        objection = merchant_objection(self._rulebook.merchants, request)
+        if objection is not None:
+            return _objected(objection)
         rule = RULES.get(request.transaction)
         if rule is None:
             return _objected(Objection(SYSTEM_ERROR, f"a {request.transaction} asks nothing of an account"))
@@ -179,7 +245,20 @@ class Bank:
         account = self.account(holder.card.name) if holder is not None else None
         if holder is None or account is None:
             return None
-        return issuer.Case(request, holder, account, at, self._pin_key, self._profile.pin_missing)
+        return issuer.Case(
+            request=request,
+            holder=holder,
+            account=account,
+            at=at,
+            safe=self._safe,
+            offers=self._ledger.offers(request.terminal_id),
+            pin_missing=self._profile.pin_missing,
+            pin_tries=self._accounts.pin_tries(holder),
+            issuer=self._accounts.issuer(holder),
+            rulebook=self._rulebook,
+            ledger=self._ledger,
+            chip=self._chips.look(request, holder, account),
+        )
 
     def _overtaken(self, held: Operation, request: AuthorizationRequest) -> AuthorizationAnswer:
         late = replace(
@@ -199,6 +278,8 @@ class Bank:
         how = card.entry_mode if card is not None else "-"
         pin = "pin" if request.pin_block is not None else "no-pin"
         content = f"{request.transaction} {request.amount} {request.currency or '-'} {who} {how} {pin}"
+        if request.icc is not None:
+            content += f" icc {sha256(request.icc.reveal()).hexdigest()[:8]}"
         return content if original is None else f"{content} of {original.rrn or '-'} {original.stan or '-'}"
 
     # --- a reversal ---

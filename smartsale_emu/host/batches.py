@@ -20,9 +20,10 @@ from smartsale_emu.host.ledger import (
     OperationKey,
     OperationState,
 )
-from smartsale_emu.host.profile import APPROVED, BankProfile, Surplus
+from smartsale_emu.host.profile import BankProfile, Surplus
 from smartsale_emu.host.records import answer, batch_key, original_key, rrn_of, same_money
 from smartsale_emu.host.rules import (
+    APPROVED,
     INVALID,
     ORIGINAL_DIFFERS,
     OUT_OF_BALANCE,
@@ -185,11 +186,11 @@ def _counts(operation: Operation) -> bool:
 
 
 def _sum(operations: Iterable[Operation]) -> Totals:
-    return Totals.of((one.transaction, one.amount) for one in operations)
+    return Totals.of((one.transaction, one.money) for one in operations)
 
 
 def _listed(operations: tuple[Operation, ...]) -> str:
-    return f"{len(operations)}, {sum(one.amount for one in operations)} in all"
+    return f"{len(operations)}, {sum(one.money for one in operations)} in all"
 
 
 def _difference(batch: int, claimed: Totals, counted: Totals) -> str:

@@ -1,4 +1,4 @@
-"""Dates of ISO 8583, which have no year: it is inferred from a date that whoever reads hands in."""
+"""Dates of ISO 8583. Most have no year: it is inferred from a date that whoever reads hands in."""
 
 from datetime import date, datetime, timedelta
 
@@ -30,6 +30,21 @@ def with_year(text: str, today: date) -> datetime:
         if abs(moment.date() - today) < _HALF_A_YEAR:
             return moment
     raise DialectError("a date or time does not exist")
+
+
+def full_time(text: str) -> datetime:
+    """Return the date and time of ``YYMMDDhhmmss``, of this century.
+
+    >>> full_time("230329125425").isoformat()
+    '2023-03-29T12:54:25'
+
+    Raises:
+        DialectError: there is no such date or time.
+    """
+    moment = _moment(2000 + int(text[:2]), text[2:])
+    if moment is None:
+        raise DialectError("a date or time does not exist")
+    return moment
 
 
 def _moment(year: int, text: str) -> datetime | None:

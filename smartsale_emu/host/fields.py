@@ -3,12 +3,11 @@
 The dialect writes a few of them; the others stand here so that a message of somebody else's bank can be read.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-FieldSpec = dict[str, dict[str, Any]]
-"""The form in which ``pyiso8583`` takes a field table."""
+_HEX = frozenset("0123456789ABCDEFabcdef")
 
 
 class Kind(StrEnum):
@@ -58,13 +57,13 @@ FIELDS = _rows(
 FIELDS[25] = FieldRow(Kind.N, 2)
 
 
-def well_formed(number: int, value: str) -> bool:
-    """Tell whether a value, bytes as hex, is of the kind and length of its data element.
+def well_formed(number: int, value: str, rows: Mapping[int, FieldRow] = FIELDS) -> bool:
+    """Tell whether a value, bytes as hex, is of the kind and length of its data element in a table.
 
     >>> well_formed(4, "000000001200"), well_formed(4, "1200"), well_formed(4, "00000000120O")
     (True, False, False)
     """
-    row = FIELDS[number]
+    row = rows[number]
     size = len(value) // 2 if row.kind is Kind.B else len(value)
     return (0 < size <= row.length if row.prefix else size == row.length) and _of_kind(row.kind, value)
 
@@ -82,23 +81,4 @@ def _of_kind(kind: Kind, value: str) -> bool:
         case Kind.Z:
             return value.replace("=", "D", 1).replace("D", "", 1).isdigit()
         case Kind.B:
-            return len(value) % 2 == 0
-
-
-def ascii_spec() -> FieldSpec:
-    """Return the table for ``pyiso8583``: ASCII throughout, bitmaps and bytes as they are."""
-    spec: FieldSpec = {
-        "h": _spec_row("ascii", 0, 0),
-        "t": _spec_row("ascii", 0, 4),
-        "p": _spec_row("b", 0, 8),
-        "1": _spec_row("b", 0, 8),
-    }
-    for number, row in FIELDS.items():
-        # ISO 8859-1 reads any byte, so a text in a national alphabet does not make a message unreadable
-        encoding = {Kind.B: "b", Kind.ANS: "latin-1"}.get(row.kind, "ascii")
-        spec[str(number)] = _spec_row(encoding, row.prefix, row.length)
-    return spec
-
-
-def _spec_row(encoding: str, prefix: int, length: int) -> dict[str, Any]:
-    return {"data_enc": encoding, "len_enc": "ascii", "len_type": prefix, "max_len": length, "desc": ""}
+            return len(value) % 2 == 0 and set(value) <= _HEX

@@ -91,7 +91,7 @@ class Followers:
 
     def left(self, operation: Operation) -> int:
         """Return what is left of an operation: its amount without voids and returns that stand."""
-        return operation.amount - sum(map(self.left, self._ledger.followers(operation.key)))
+        return operation.money - sum(map(self.left, self._ledger.followers(operation.key)))
 
     def is_open(self, hold: Operation) -> bool:
         """Tell whether a hold was neither completed nor released."""
@@ -100,7 +100,7 @@ class Followers:
     def held(self, hold: Operation) -> int:
         """Return what a hold keeps, its raises included."""
         raises = (one for one in self._ledger.followers(hold.key) if one.transaction is Transaction.RAISE)
-        return hold.amount + sum(one.amount for one in raises)
+        return hold.money + sum(one.amount for one in raises)
 
     def effect(self, request: AuthorizationRequest, original: Operation) -> int | Objection:
         """Return what a follower does to the account, minor units with a sign, or what speaks against it."""
@@ -109,11 +109,11 @@ class Followers:
         if Transaction.PREAUTHORIZATION in RULES[request.transaction].follows:
             return self._effect_on_hold(request, original)
         whole = self._whole_only(request.transaction)
-        if whole and request.amount != original.amount:
-            return Objection(BAD_AMOUNT, f"of {original.amount} only the whole: the bank takes no part")
+        if whole and request.amount != original.money:
+            return Objection(BAD_AMOUNT, f"of {original.money} only the whole: the bank takes no part")
         left = self.left(original)
         if request.amount > left:
-            return Objection(BAD_AMOUNT, f"of {original.amount} only {left} is left")
+            return Objection(BAD_AMOUNT, f"of {original.money} only {left} is left")
         return RULES[request.transaction].direction * request.amount
 
     def repaired(self, request: AuthorizationRequest, original: Operation | None) -> int:
@@ -144,7 +144,7 @@ class Followers:
                     return Objection(BAD_AMOUNT, f"only {held} is held")
                 return held - request.amount
             case Transaction.VOID_OF_HOLD:
-                if request.amount not in (hold.amount, held):
+                if request.amount not in (hold.money, held):
                     return Objection(BAD_AMOUNT, f"of {held} held only the whole can be released")
                 return held
             case _:

@@ -6,12 +6,14 @@ number is ever stored clear: an operation names the account and shows the masked
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
 from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.payment.totals import Totals
+from smartsale_emu.security.masking import SecretBytes
+from smartsale_emu.security.protection import SessionKey
 from smartsale_emu.units import CurrencyCode, MinorUnits
 
 
@@ -60,7 +62,8 @@ class Operation:
     ``response_code``: the answer to the original; ``reversal_code``: the answer to every reversal of it.
     ``batch``: number of the operating day, 0 for none. ``original``: the operation that this one follows.
     ``effect``: what its approval added to the account, minor units with a sign; a reversal takes it away
-    again. ``balance``: what an inquiry was told.
+    again. ``balance``: what an inquiry was told. ``approved``: the part that was approved, None for
+    all of it. ``icc``: DE55 of the answer to the original, None if it has none.
     """
 
     key: OperationKey
@@ -85,6 +88,13 @@ class Operation:
     effect: int = 0
     balance: MinorUnits | None = None
     claim: Claim = Claim.UNASKED
+    approved: MinorUnits | None = None
+    icc: SecretBytes | None = None
+
+    @property
+    def money(self) -> MinorUnits:
+        """What it is about once it is decided: the part that was approved, else the amount asked for."""
+        return self.amount if self.approved is None else self.approved
 
     @property
     def batch_key(self) -> BatchKey:
@@ -94,12 +104,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """An account as it stands now. ``balance`` in minor units; ``pin_tries_left`` 0: the PIN is blocked."""
+    """An account as it stands now. ``balance`` in minor units; ``pin_tries_left`` 0: the PIN is blocked.
+
+    ``counter``: the card's transaction counter (ATC) in the last cryptogram that was proved, None before.
+    """
 
     name: str
     balance: MinorUnits
     pin_tries_left: int
     blocked: bool
+    counter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +132,33 @@ class ClosedBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyOffer:
+    """The session keys that a terminal was offered by a key change; none: those of the slots."""
+
+    terminal_id: str
+    keys: tuple[SessionKey, ...]
+
+
+FROM_THE_START: tuple[tuple[SessionKey, ...], ...] = ((),)
+"""What a terminal may be using before the first key change: the keys of the slots."""
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
-    """All that one message changes. ``authorizations``: how many were given, this one included."""
+    """All that one message changes. ``authorizations``: how many were given, this one included.
+
+    ``rule_counts``: how often rules of the rulebook have held, by name, this time included. ``offer``: new
+    session keys for a terminal. ``taken``: the offer that a message of it was made with; those before are
+    forgotten, and nothing else ever forgets one.
+    """
 
     operations: tuple[Operation, ...] = ()
     account: AccountState | None = None
     authorizations: int | None = None
     closed: ClosedBatch | None = None
+    rule_counts: tuple[tuple[str, int], ...] = ()
+    offer: KeyOffer | None = None
+    taken: KeyOffer | None = None
 
 
 class Ledger(Protocol):
@@ -145,6 +179,9 @@ class Ledger(Protocol):
     def of_batch(self, key: BatchKey) -> Sequence[Operation]:
         """Return all operations of a batch, in that order."""
 
+    def of_day(self, account: str, day: date) -> Sequence[Operation]:
+        """Return all operations of an account that came on one day of the bank, in that order."""
+
     def account(self, name: str) -> AccountState | None:
         """Return an account that has changed since the bank opened; None if it has not."""
 
@@ -159,6 +196,15 @@ class Ledger(Protocol):
 
     def authorizations(self) -> int:
         """Return how many authorization codes were given."""
+
+    def rule_count(self, name: str) -> int:
+        """Return how often a counted rule of the rulebook has held."""
+
+    def offers(self, terminal_id: str) -> Sequence[tuple[SessionKey, ...]]:
+        """Return the offers of session keys that a terminal may be using, the newest first.
+
+        An empty one stands for the keys of the slots; without any key change it is the only one.
+        """
 
     def commit(self, changes: Changes) -> None:
         """Write all changes or none; when it returns, they are kept.
@@ -179,6 +225,8 @@ class MemoryLedger:
         self._accounts: dict[str, AccountState] = {}
         self._closed: dict[BatchKey, ClosedBatch] = {}
         self._authorizations = 0
+        self._rule_counts: dict[str, int] = {}
+        self._offers: dict[str, tuple[tuple[SessionKey, ...], ...]] = {}
 
     def operation(self, key: OperationKey) -> Operation | None:
         return self._operations.get(key)
@@ -196,6 +244,10 @@ class MemoryLedger:
     def of_batch(self, key: BatchKey) -> Sequence[Operation]:
         return tuple(self._operations[member] for member in self._by_batch.get(key, ()))
 
+    def of_day(self, account: str, day: date) -> Sequence[Operation]:
+        of_account = (one for one in self._operations.values() if one.account == account)
+        return tuple(one for one in of_account if one.received_at.date() == day)
+
     def account(self, name: str) -> AccountState | None:
         return self._accounts.get(name)
 
@@ -211,7 +263,19 @@ class MemoryLedger:
     def authorizations(self) -> int:
         return self._authorizations
 
+    def rule_count(self, name: str) -> int:
+        return self._rule_counts.get(name, 0)
+
+    def offers(self, terminal_id: str) -> Sequence[tuple[SessionKey, ...]]:
+        return self._offers.get(terminal_id, FROM_THE_START)
+
     def commit(self, changes: Changes) -> None:
+        if changes.offer is not None:
+            terminal = changes.offer.terminal_id
+            self._offers[terminal] = (changes.offer.keys, *self.offers(terminal))
+        if changes.taken is not None:
+            held = self.offers(changes.taken.terminal_id)
+            self._offers[changes.taken.terminal_id] = tuple(held[: held.index(changes.taken.keys) + 1])
         for operation in changes.operations:
             self._put(operation)
         if changes.account is not None:
@@ -220,6 +284,7 @@ class MemoryLedger:
             self._authorizations = changes.authorizations
         if changes.closed is not None:
             self._closed[changes.closed.key] = changes.closed
+        self._rule_counts.update(changes.rule_counts)
 
     def _put(self, operation: Operation) -> None:
         """Keep an operation; its RRN, original and batch never change once it has them."""

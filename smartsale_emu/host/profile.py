@@ -8,29 +8,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from smartsale_emu.host.chip_rows import ChipRows
 from smartsale_emu.host.fields import FIELDS
+from smartsale_emu.host.protection_rows import protection
 from smartsale_emu.host.rules import told_apart
+from smartsale_emu.host.wire_rows import WireRows
 from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.payment.card import EntryMode
-from smartsale_emu.payment.response_codes import approves, moves_money
+from smartsale_emu.payment.response_codes import approves, is_bank_code, moves_money
 from smartsale_emu.profile_rows import Mark, Rows
+from smartsale_emu.security.protection import Protection
 
-APPROVED = "00"
-"""The response code (DE39) of a plain yes."""
+_CODES = ("reversal_of_unknown", "late_original", "pin_missing", "in_balance")
 
 _Key = TypeVar("_Key", bound=StrEnum)
-
-
-class Framing(StrEnum):
-    """How a message is delimited on a stream."""
-
-    TWO_BYTES = "2B"  # two bytes big-endian, not counting themselves
-
-
-class FieldTable(StrEnum):
-    """How data elements are packed."""
-
-    ASCII = "ascii"  # ASCII throughout, bitmap and bytes as they are
 
 
 class MessageKind(StrEnum):
@@ -53,6 +44,7 @@ class MessageKind(StrEnum):
 _OF_ACCOUNTS = frozenset({MessageKind.FINANCIAL, MessageKind.AUTHORIZATION, MessageKind.ADVICE})
 _CARRIERS = {
     Transaction.ECHO: frozenset({MessageKind.NETWORK}),
+    Transaction.KEY_CHANGE: frozenset({MessageKind.NETWORK}),
     Transaction.SETTLEMENT: frozenset({MessageKind.RECONCILIATION}),
     Transaction.CLOSING: frozenset({MessageKind.RECONCILIATION}),
 }
@@ -79,16 +71,16 @@ class MessageRow:
 
 @dataclass(frozen=True, slots=True)
 class BankProfile:
-    """One bank. ``nii``: DE24; ``condition``: DE25; ``carried_by`` and ``processing``: message kind and DE3.
+    """One bank. ``nii``: DE24 where that is no function code; ``condition``: DE25.
 
+    ``carried_by`` and ``processing``: message kind and DE3 of a transaction.
     ``reversal_of_unknown``: answer to a reversal whose original never came. ``late_original``: answer to an
     original that comes after its reversal. ``pin_missing``: answer when a PIN is demanded and none came.
     ``in_balance``: answer when the totals of a batch agree.
     """
 
     title: str
-    framing: Framing
-    field_table: FieldTable
+    wire: WireRows
     nii: str
     condition: str
     messages: Mapping[MessageKind, MessageRow]
@@ -97,7 +89,7 @@ class BankProfile:
     entry_modes: Mapping[EntryMode, str]
     pin_capable: str
     pin_incapable: str
-    pin_key: str
+    protection: Protection
     reversal_of_unknown: str
     late_original: str
     pin_missing: str
@@ -105,6 +97,7 @@ class BankProfile:
     partial_void: bool
     partial_return: bool
     surplus_at_closing: Surplus
+    chip: ChipRows
     marks: Mapping[str, Mark]
 
     @classmethod
@@ -119,10 +112,11 @@ class BankProfile:
             ProfileError: broken TOML, a key that is unknown, missing or has a bad value; names file and key.
         """
         rows = Rows.parse(text, origin=origin, base=base)
+        codes = {key: _response_code(rows, key) for key in _CODES}
+        wire = WireRows.read(rows, kinds=MessageKind, codes=codes.values())
         profile = cls(
             title=rows.title(),
-            framing=Framing(rows.choice("wire", "framing", Framing)),
-            field_table=FieldTable(rows.choice("wire", "field_table", FieldTable)),
+            wire=wire,
             nii=rows.digits("wire", "nii", least=3, most=3),
             condition=rows.digits("wire", "condition", least=2, most=2),
             messages={kind: _message(rows, kind) for kind in MessageKind},
@@ -131,14 +125,17 @@ class BankProfile:
             entry_modes=_codes(rows, "entry_mode", EntryMode, 2),
             pin_capable=rows.digits("pin", "capable", least=1, most=1),
             pin_incapable=rows.digits("pin", "incapable", least=1, most=1),
-            pin_key=rows.text("pin", "key"),
-            reversal_of_unknown=_response_code(rows, "reversal_of_unknown"),
-            late_original=_response_code(rows, "late_original"),
-            pin_missing=_response_code(rows, "pin_missing"),
-            in_balance=_response_code(rows, "in_balance"),
+            protection=protection(
+                rows, wire.mac.rule if wire.mac else None, pin_field=wire.pin_field, ksn_field=wire.ksn_field
+            ),
+            reversal_of_unknown=codes["reversal_of_unknown"],
+            late_original=codes["late_original"],
+            pin_missing=codes["pin_missing"],
+            in_balance=codes["in_balance"],
             partial_void=rows.flag("rules", "partial_void"),
             partial_return=rows.flag("rules", "partial_return"),
             surplus_at_closing=Surplus(rows.choice("rules", "surplus_at_closing", Surplus)),
+            chip=ChipRows.read(rows),
             marks=rows.marks(),
         )
         rows.refuse_unknown()
@@ -185,7 +182,7 @@ def _codes(rows: Rows, table: str, keys: type[_Key], size: int) -> dict[_Key, st
 
 def _response_code(rows: Rows, key: str) -> str:
     code = rows.text("codes", key)
-    if not (len(code) == 2 and code.isascii() and code.isalnum()):
+    if not is_bank_code(code):
         raise rows.error("codes", key, "must be a response code of two characters")
     return code
 

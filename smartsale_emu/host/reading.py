@@ -10,8 +10,10 @@ from typing import TypeVar
 
 from smartsale_emu.errors import DialectError
 from smartsale_emu.host.amounts import check_net, totals_of
-from smartsale_emu.host.dates import with_year
-from smartsale_emu.payment.authorization import Original, Step, Totals, Transaction
+from smartsale_emu.host.dates import full_time, with_year
+from smartsale_emu.payment.authorization import CardData, Original, Step, Totals, Transaction
+from smartsale_emu.payment.card import EntryMode
+from smartsale_emu.security.masking import Secret, SecretBytes
 
 _T = TypeVar("_T")
 _Fields = Mapping[int, str]
@@ -41,6 +43,12 @@ def known(table: Mapping[str, _T], code: str, what: str) -> _T:
     return found
 
 
+def check_function(fields: _Fields, code: str, *, needed: bool) -> None:
+    """Refuse a function code (DE24) of something else than the message asks for; ``needed``: no code too."""
+    if (need(fields, 24) if needed else fields.get(24, code)) != code:
+        raise DialectError("DE24: is the function code of something else")
+
+
 def stan_of(fields: _Fields) -> int:
     """Return the STAN, 1 to 999999."""
     stan = int(need(fields, 11))
@@ -57,11 +65,12 @@ def stan_text(stan: int) -> str:
 
 
 def sent_at(fields: _Fields, step: Step, today: date) -> datetime:
-    """Return when a request was sent: DE7, else DE13 and 12; a link test may leave out all of them."""
+    """Return when a request was sent: DE7, else DE12 and 13; a link test may leave out all of them."""
     if 7 in fields:
         return with_year(fields[7], today)
-    if 12 in fields and 13 in fields:
-        return with_year(fields[13] + fields[12], today)
+    clock = answered_at(fields, today)
+    if clock is not None:
+        return clock
     if step is Step.NETWORK:
         return datetime.combine(today, time())
     raise DialectError("DE7: is missing")
@@ -86,20 +95,48 @@ def original_of(fields: _Fields, transaction: Transaction | None, today: date) -
     )
 
 
-def batch_of(fields: _Fields) -> int:
-    """Return the batch, 1 to 999999; 0 when none was sent."""
-    text = fields.get(62, "0")
+def card_of(fields: _Fields, entry_modes: Mapping[str, EntryMode], *, pin_incapable: str) -> CardData | None:
+    """Return the card in a message, None when it names none; what DE2 and 14 leave out, track 2 tells.
+
+    ``entry_modes``: what DE22 begins with; ``pin_incapable``: its third digit where no PIN can be entered.
+    """
+    track2 = fields.get(35)
+    pan, expiry = fields.get(2, ""), fields.get(14, "")
+    if track2 is not None:
+        track_pan, _, rest = track2.replace("D", "=").partition("=")
+        pan, expiry = pan or track_pan, expiry or rest[:4]
+    if not pan:
+        return None
+    entry = need(fields, 22)
+    return CardData(
+        pan=pan,
+        expiry=expiry,
+        entry_mode=known(entry_modes, entry[:2], "DE22"),
+        track2=None if track2 is None else Secret(track2),
+        sequence=fields[23].removeprefix("0") if 23 in fields else "",
+        pin_capable=entry[2] != pin_incapable,
+    )
+
+
+def batch_of(fields: _Fields, number: int) -> int:
+    """Return the batch in element ``number``, 1 to 999999; 0 when none was sent."""
+    text = fields.get(number, "0")
     if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise DialectError("DE62: is no batch number")
+        raise DialectError(f"DE{number}: is no batch number")
     return int(text)
 
 
-def follows_of(fields: _Fields) -> str:
+def follows_of(fields: _Fields, number: int) -> str:
     """Return the RRN of what an undone or uploaded operation followed, empty when none was sent."""
-    text = fields.get(61, "").strip()
+    text = fields.get(number, "").strip()
     if not (text.isascii() and text.isprintable() and len(text) <= 12):
-        raise DialectError("DE61: is no retrieval reference number")
+        raise DialectError(f"DE{number}: is no retrieval reference number")
     return text
+
+
+def secret_bytes(fields: _Fields, number: int) -> SecretBytes | None:
+    """Return the bytes of an element, None when it was not sent."""
+    return SecretBytes(bytes.fromhex(fields[number])) if number in fields else None
 
 
 def claimed_totals(fields: _Fields) -> Totals:
@@ -112,5 +149,8 @@ def claimed_totals(fields: _Fields) -> Totals:
 
 
 def answered_at(fields: _Fields, today: date) -> datetime | None:
-    """Return the bank's time, None when the answer has none."""
-    return with_year(fields[13] + fields[12], today) if 12 in fields and 13 in fields else None
+    """Return the time in DE12, with the date in DE13 or in DE12 itself; None when there is none."""
+    text = fields.get(12, "")
+    if len(text) == 12:
+        return full_time(text)
+    return with_year(fields[13] + text, today) if text and 13 in fields else None

@@ -27,8 +27,11 @@ def batch_key(request: AuthorizationRequest) -> BatchKey:
 
 
 def same_money(request: AuthorizationRequest, held: Operation) -> bool:
-    """Tell whether a reversal or an upload means the same amount and card as the operation that is held."""
-    if request.amount != held.amount or request.currency not in (None, held.currency):
+    """Tell whether a reversal or an upload means the same amount and card as the operation that is held.
+
+    Of one that was approved in part both amounts are right: what was asked for and what was approved.
+    """
+    if request.amount not in (held.amount, held.money) or request.currency not in (None, held.currency):
         return False
     return request.card is None or request.card.masked == held.card_masked
 
@@ -69,4 +72,10 @@ def answer(
 def answer_again(request: AuthorizationRequest, held: Operation) -> AuthorizationAnswer:
     """Return the answer to an original, the same each time."""
     said = answer(request, held.response_code, held.received_at, because=held.because, rrn=held.rrn)
-    return replace(said, authorization_code=held.authorization_code, balance=held.balance)
+    return replace(
+        said,
+        authorization_code=held.authorization_code,
+        balance=held.balance,
+        amount=held.approved,
+        icc=held.icc,
+    )

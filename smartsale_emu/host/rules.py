@@ -1,4 +1,4 @@
-"""What the bank does with each transaction, as a table, and the response codes (DE39) that it says no with.
+"""What the bank does with each transaction, as a table, and its response codes (DE39).
 
 A transaction either stands alone (a purchase) or follows an original (its void); a return may do both.
 """
@@ -8,7 +8,10 @@ from enum import StrEnum
 
 from smartsale_emu.payment.transaction import Transaction
 
+APPROVED = "00"
+UNKNOWN_TERMINAL = "03"
 NOT_HONOURED = "05"
+PART_APPROVED = "10"
 INVALID = "12"
 BAD_AMOUNT = "13"
 UNKNOWN_CARD = "14"
@@ -17,11 +20,15 @@ BLOCKED = "41"
 POOR = "51"
 EXPIRED = "54"
 WRONG_PIN = "55"
+NOT_AT_TERMINAL = "58"
 OVER_LIMIT = "61"
+TOO_OFTEN = "65"
 PIN_TRIES_OVER = "75"
+WRONG_PIN_BLOCK = "81"
 ORIGINAL_DIFFERS = "94"
 OUT_OF_BALANCE = "95"
 SYSTEM_ERROR = "96"
+WRONG_MAC = "A0"
 
 
 class PinDemand(StrEnum):

@@ -6,10 +6,12 @@ from typing import Protocol
 
 from smartsale_emu.errors import DialectError
 from smartsale_emu.host.dialect import Dialect
-from smartsale_emu.host.framing import StreamDecoder, frame
+from smartsale_emu.host.framing import StreamDecoder
+from smartsale_emu.host.guard import Admission, Guard
+from smartsale_emu.host.rules import SYSTEM_ERROR
 from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest
 
-UNREADABLE = "96"
+UNREADABLE = SYSTEM_ERROR
 """The answer to a message whose type and STAN can be read and nothing else makes sense."""
 
 
@@ -30,18 +32,21 @@ class Handler(Protocol):
 
 
 class BankSession:
-    """One connection to the bank. When ``closed`` says why, send what is left and close the connection."""
+    """One connection to the bank. When ``closed`` says why, send what is left and close the connection.
 
-    def __init__(self, bank: Handler, dialect: Dialect) -> None:
-        self._bank = bank
-        self._dialect = dialect
-        self._stream = StreamDecoder()
+    ``guard``: checks and makes MACs; a bank whose messages have none needs none.
+    """
+
+    def __init__(self, bank: Handler, dialect: Dialect, guard: Guard | None = None) -> None:
+        self._bank, self._dialect, self._guard = bank, dialect, guard
+        self._stream = StreamDecoder(dialect.wire)
         self.closed = ""
 
     def receive(self, data: bytes, at: datetime) -> tuple[bytes, list[Exchange]]:
         """Take bytes of the stream and answer every message that is whole now, in their order.
 
-        A message that cannot be read is answered 96 if its type and STAN can, else it ends the session.
+        A message that cannot be read is answered 96 if its type and STAN can, else it ends the session. So
+        does an answer that the dialect cannot write; the terminal is left to undo what it asked for.
 
         Raises:
             StateError: the bank's ledger could not be written.
@@ -66,13 +71,28 @@ class BankSession:
         self.closed = self._stream.broken
         return messages
 
-    def _answer(self, message: bytes, at: datetime) -> tuple[bytes, Exchange]:
+    def _answer(self, packet: bytes, at: datetime) -> tuple[bytes, Exchange]:
+        try:
+            message, way_back = self._dialect.wire.open_request(packet)
+        except DialectError as error:
+            return b"", Exchange(None, None, f"closed: {error}")
         try:
             request = self._dialect.decode_request(message, at.date())
         except DialectError as error:
             refusal = self._dialect.refusal(message, UNREADABLE)
             if refusal is None:
                 return b"", Exchange(None, None, f"closed: {error}")
-            return frame(refusal), Exchange(None, None, f"answered {UNREADABLE}: {error}")
-        answer = self._bank.handle(request, at)
-        return frame(self._dialect.encode_answer(request, answer)), Exchange(request, answer, answer.because)
+            return way_back.frame(refusal), Exchange(None, None, f"answered {UNREADABLE}: {error}")
+        admission = self._guard.admit(request, at) if self._guard else Admission()
+        if admission.refusal is not None and admission.seal is None:
+            because = admission.refusal.because
+            refusal = self._dialect.refusal(message, admission.refusal.response_code)
+            if refusal is None:
+                return b"", Exchange(request, None, f"closed: {because}")
+            return way_back.frame(refusal), Exchange(request, admission.refusal, because)
+        answer = admission.refusal or self._bank.handle(request, at)
+        try:
+            reply = way_back.frame(self._dialect.encode_answer(request, answer, admission.seal))
+        except DialectError as error:
+            return b"", Exchange(request, None, f"closed: the answer cannot be built: {error}")
+        return reply, Exchange(request, answer, answer.because)

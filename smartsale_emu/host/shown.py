@@ -16,6 +16,9 @@ def shown_request(request: AuthorizationRequest) -> dict[str, str | int]:
         "amount": request.amount,
         "currency": request.currency or "",
         "pin_block": "present" if request.pin_block is not None else "",
+        "icc": "present" if request.icc is not None else "",
+        "ksn": "present" if request.ksn else "",
+        "mac": "present" if request.sealed is not None else "",
         "attempt": request.attempt,
         "batch": request.batch,
         "follows": request.follows,
@@ -46,6 +49,8 @@ def shown_answer(answer: AuthorizationAnswer) -> dict[str, str | int]:
         "terminal_id": answer.terminal_id,
         "totals": _totals(answer.totals) if answer.totals is not None else "",
         "balance": str(answer.balance) if answer.balance is not None else "",
+        "icc": "present" if answer.icc is not None else "",
+        "mac": "present" if answer.sealed is not None else "",
         "because": answer.because,
     }
     return {name: value for name, value in shown.items() if value}

@@ -13,6 +13,7 @@ from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.payment.totals import Totals
 from smartsale_emu.payment.transaction import Transaction
 from smartsale_emu.security.masking import Secret, SecretBytes
+from smartsale_emu.security.protection import SessionKey
 from smartsale_emu.units import NOTHING, CurrencyCode, MinorUnits
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "AuthorizationRequest",
     "CardData",
     "Original",
+    "Sealed",
     "Step",
     "Totals",
     "Transaction",
@@ -71,6 +73,18 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """The MAC that a message came with, and the bytes that it covers; not compared with anything yet.
+
+    >>> Sealed(SecretBytes(b"0200"), bytes(8))
+    Sealed(covered=SecretBytes(***))
+    """
+
+    covered: SecretBytes
+    mac: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
     """One message from the terminal to the bank.
 
@@ -78,6 +92,8 @@ class AuthorizationRequest:
     that this one refers to. Of a reversal, ``stan``, ``amount`` and ``card`` are those of the original; an
     upload has a STAN of its own, and ``follows`` is the RRN of what the uploaded void or completion followed.
     ``batch``: number of the operating day, 1 to 999999, 0 for none. ``totals``: only in a reconciliation.
+    ``icc``: DE55, the chip's data objects. ``ksn``: serial number of the DUKPT key that was used, 10 or 12
+    bytes, empty for none. ``sealed``: of a request that was read, its MAC.
     """
 
     step: Step
@@ -95,16 +111,23 @@ class AuthorizationRequest:
     batch: int = 0
     totals: Totals | None = None
     follows: str = ""
+    icc: SecretBytes | None = None
+    ksn: bytes = field(default=b"", repr=False)
+    sealed: Sealed | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationAnswer:
     """The bank's answer. ``response_code`` as the bank wrote it, two or three characters.
 
+    ``asked_at``: MMDDhhmmss, and ``processing``, six digits: time and processing code of the request, as an
+    answer that was read repeats them, empty where it does not.
     ``totals``: what the bank counts itself, in its answer to a reconciliation. ``balance``: available, minor
     units. ``because``: why the bank decided so, for the trace; it does not travel. ``amount`` and
     ``currency``: the request's, as an answer that was read repeats them, None where it does not; they make
-    no other answer of it.
+    no other answer of it; an ``amount`` that the bank sets is what it approved of the request's. ``icc``:
+    DE55, the issuer's data objects. ``keys``: new session keys,
+    under the master key. ``sealed``: of an answer that was read, its MAC.
     """
 
     step: Step
@@ -114,8 +137,13 @@ class AuthorizationAnswer:
     authorization_code: str = ""
     answered_at: datetime | None = None
     terminal_id: str = ""
+    asked_at: str = field(default="", compare=False)
+    processing: str = field(default="", compare=False)
     totals: Totals | None = None
     balance: MinorUnits | None = None
     because: str = ""
     amount: MinorUnits | None = field(default=None, compare=False)
     currency: CurrencyCode | None = field(default=None, compare=False)
+    icc: SecretBytes | None = None
+    keys: tuple[SessionKey, ...] = ()
+    sealed: Sealed | None = field(default=None, compare=False, repr=False)

@@ -1,19 +1,27 @@
 """Test cards as data: what the reader sees of a card and what the issuer keeps about it.
 
 A card file (``payment/cards/*.toml``) has a table ``[card]``, which the pinpad reads, and a table
-``[account]``, which only the mock bank reads.
+``[account]``, which only the mock bank reads; a table ``[chip]``, if there is one, makes its chip answer with
+cryptograms.
 """
 
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from smartsale_emu.errors import ProfileError
 from smartsale_emu.pan import mask_pan
+from smartsale_emu.payment.chip import Chip, ChipProfile
+from smartsale_emu.payment.response_codes import is_bank_code
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.units import RUB, CurrencyCode, MinorUnits
+
+_HAVE_A_CHIP = ("2", "6")
+_NOT_FOR_CASH = ("2", "3", "5", "7")
+_NOT_FOR_GOODS = ("3", "4")
+"""First digit of the service code."""
 
 
 class EntryMode(StrEnum):
@@ -23,6 +31,7 @@ class EntryMode(StrEnum):
     CONTACTLESS = "contactless"
     MAGSTRIPE = "magstripe"
     MANUAL = "manual"
+    FALLBACK = "fallback"  # the stripe of a card whose chip did not answer
 
 
 class PinRule(StrEnum):
@@ -34,11 +43,25 @@ class PinRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ChipRows:
+    """What a card file says of the chip.
+
+    ``issuer_key``: the slot of the key that its own was made from. ``fails``: the chip answers nothing.
+    """
+
+    profile: ChipProfile
+    issuer_key: str
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A card as the reader sees it.
 
     ``pan``: 13 to 19 digits, Luhn-valid. ``expiry``: YYMM. ``service_code``: three digits (ISO 7813).
     ``sequence``: PAN sequence number, two digits, or empty on a magnetic stripe. All of them make ``track2``.
+    ``chip_rows``: of a card whose chip makes cryptograms. ``chip``: that chip, as long as the card is at the
+    reader (see ``payment.chip_shelf``).
     """
 
     name: str
@@ -52,11 +75,29 @@ class Card:
     aid: str = ""
     sequence: str = ""
     discretionary: str = field(default="0000000000", repr=False)
+    chip_rows: ChipRows | None = None
+    chip: Chip | None = None
 
     @property
     def masked(self) -> str:
         """The PAN, masked 6/4."""
         return mask_pan(self.pan)
+
+    @property
+    def says_chip(self) -> bool:
+        """Whether the service code, which the stripe tells too, says that there is a chip (ISO/IEC 7813)."""
+        return self.service_code[:1] in _HAVE_A_CHIP
+
+    def stripe_forbids(self, *, cash: bool) -> bool:
+        """Tell whether the service code is of a card for the other use: goods and services, or cash.
+
+        A card that is for cash machines only is for neither here (ISO/IEC 7813, third digit).
+        """
+        return self.service_code[2:] in (_NOT_FOR_CASH if cash else _NOT_FOR_GOODS)
+
+    def by_its_stripe(self) -> "Card":
+        """Return the card as its stripe shows it, read because the chip did not answer."""
+        return replace(self, entry_mode=EntryMode.FALLBACK, aid="", sequence="", chip_rows=None, chip=None)
 
     @property
     def track2(self) -> Secret:
@@ -111,6 +152,8 @@ def parse_card(text: str, *, name: str, origin: str) -> TestCard:
         raise ProfileError(f"{origin}: {error}") from None
     card_table, account_table = _Table(document, "card", origin), _Table(document, "account", origin)
     card = _card(card_table, name)
+    if "chip" in document:
+        card = replace(card, chip_rows=_chip(_Table(document, "chip", origin), card))
     account = _account(account_table)
     for table in (card_table, account_table):
         table.refuse_unknown()
@@ -135,6 +178,22 @@ def _card(table: "_Table", name: str) -> Card:
     )
 
 
+def _chip(table: "_Table", card: Card) -> ChipRows:
+    """The chip: what it shares with the card is said there, once."""
+    rows = table.rows()
+    shared = {"aid": card.aid, "label": card.label, "sequence": card.sequence or "00"}
+    for key in shared:
+        if key in rows:
+            raise table.error(key, "is said in the table [card]")
+    if card.entry_mode not in (EntryMode.CHIP, EntryMode.CONTACTLESS):
+        raise table.error("cvn", "a card with this entry_mode has no chip to be read")
+    issuer_key, fails = table.text("issuer_key"), table.flag("fails")
+    if fails and card.entry_mode is EntryMode.CONTACTLESS:
+        raise table.error("fails", "only a chip that is inserted can fail")
+    own = {key: value for key, value in rows.items() if key not in ("issuer_key", "fails")}
+    return ChipRows(ChipProfile.parse(own | shared, where=table.where), issuer_key, fails)
+
+
 def _account(table: "_Table") -> Account:
     limit = table.number("limit", -1)
     return Account(
@@ -149,7 +208,7 @@ def _account(table: "_Table") -> Account:
 
 def _response_code(table: "_Table", key: str) -> str:
     code = table.text(key, "")
-    if code and not (len(code) == 2 and code.isascii() and code.isalnum()):
+    if code and not is_bank_code(code):
         raise table.error(key, "must be a response code of two characters")
     return code
 
@@ -193,6 +252,15 @@ class _Table:
         self._values: dict[str, object] = values
         self._name, self._origin = name, origin
         self._asked: set[str] = set()
+
+    @property
+    def where(self) -> str:
+        """File and table."""
+        return f"{self._origin}: {self._name}"
+
+    def rows(self) -> dict[str, object]:
+        """Return a copy of everything in it."""
+        return dict(self._values)
 
     def error(self, key: str, problem: str) -> ProfileError:
         return ProfileError(f"{self._origin}: {self._name}.{key}: {problem}")

@@ -156,6 +156,8 @@ def _pair(left: str, right: str, *, width: int) -> list[str]:
 
 
 def _check_characters(text: str) -> None:
+    if printable(text) == text:
+        return
     for character in text:
         if character in "^~":
             raise ValueError("holds ^ or ~, which separate the records of field 90")

@@ -10,6 +10,15 @@ CONDITIONAL_APPROVALS = frozenset({"08", "10", "11", "16", "32", "85", "87"})
 """Approvals of a part or with a condition; so are all other three-digit codes with a leading 0 (assumed)."""
 
 
+def is_bank_code(text: str) -> bool:
+    """Tell whether a text is a response code of two characters, as the mock bank's own ones are.
+
+    >>> [is_bank_code(text) for text in ("00", "A0", "000", "0-", "0ё")]
+    [True, True, False, False, False]
+    """
+    return len(text) == 2 and text.isascii() and text.isalnum()
+
+
 def approves(response_code: str) -> bool:
     """Tell whether what was asked has been done.
 

@@ -18,5 +18,6 @@ class Transaction(StrEnum):
     COMPLETION = "completion"
     BALANCE = "balance"
     ECHO = "echo"
+    KEY_CHANGE = "key_change"  # new session keys are asked for
     SETTLEMENT = "settlement"
     CLOSING = "closing"  # the settlement again, after the upload

@@ -130,6 +130,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         ),
         "test": Operation(code=_C.TEST_CONNECTION, takes=_ALWAYS, any_terminal=True),
         "reversal": Operation(code=_C.EMERGENCY_REVERSAL, takes=_MONEY | _REFERENCE),
+        "key-change": Operation(code=_C.LOAD_KEYS, takes=_ALWAYS, any_terminal=True),
     }
 )
 """What our register can ask, by the name that the command line and stories use.

@@ -2,4 +2,5 @@
 
 DEFAULT_TERMINAL_PROFILE = "unipos-2023"
 DEFAULT_BANK_PROFILE = "generic-ascii"
+DEFAULT_RULEBOOK = "default"
 DEFAULT_RECEIPT_LAYOUT = "standard"

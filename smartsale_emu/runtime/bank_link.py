@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from smartsale_emu.emulator.doors import Event, HostBytes
-from smartsale_emu.host.framing import is_one_message
+from smartsale_emu.host.framing import PLAIN, Wire
 from smartsale_emu.host.session import BankSession, Exchange
 from smartsale_emu.runtime.bank_connection import Connection, connect
 from smartsale_emu.runtime.ports import BankAddress
@@ -33,11 +33,10 @@ class BankLink(Protocol):
         they come, until somebody hangs up or ``BankFailed`` is told.
         """
 
-    def hang_up(self, call: int) -> None:
+    def hang_up(self, call: int, *, answered: bool = False) -> None:
         """End the call; unknown or finished calls are fine. Nothing more is told of it.
 
-        From within the telling of ``HostBytes`` it means that the answer was taken; at any other time, that
-        an answer may still come, and will meet nobody.
+        ``answered``: its answer has just been told, and was taken; else one may still come, and meet nobody.
         """
 
     def close(self) -> None:
@@ -51,7 +50,7 @@ class NoBank:
         """Nobody is there."""
         tell(BankUnreachable(call, "the pinpad has no channel of its own"))
 
-    def hang_up(self, call: int) -> None:
+    def hang_up(self, call: int, *, answered: bool = False) -> None:
         """Nothing is ever open."""
 
     def close(self) -> None:
@@ -86,7 +85,7 @@ class EmbeddedBank:
         if session.closed or not reply:
             tell(BankFailed(call, "the bank closed the connection without an answer"))
 
-    def hang_up(self, call: int) -> None:
+    def hang_up(self, call: int, *, answered: bool = False) -> None:
         """Nothing is open between calls."""
 
     def close(self) -> None:
@@ -100,6 +99,7 @@ class _Call:
     number: int
     payload: bytes = field(repr=False)
     tell: Tell
+    wire: Wire
     dialling: asyncio.Task[None] | None = None
     connection: Connection | None = None
     answer: bytearray = field(default_factory=bytearray, repr=False)
@@ -107,8 +107,8 @@ class _Call:
 
     @property
     def answered(self) -> bool:
-        """True while the one whole answer is being told: whoever hangs up now has taken it."""
-        return self.being_told and is_one_message(self.answer)
+        """True while the one whole answer is being told: nothing besides it has come."""
+        return self.being_told and self.wire.is_one_packet(self.answer)
 
 
 class TcpBank:
@@ -116,11 +116,12 @@ class TcpBank:
 
     For every new connection the addresses are tried in their order, ``connect_timeout`` seconds each, TLS
     handshake included; the first one that answers is used. The other timers are the terminal's, not ours.
-    ``tls`` is needed when one of the addresses is ``tls:`` (`tls.client_tls`).
+    ``tls`` is needed when one of the addresses is ``tls:`` (`tls.client_tls`). ``wire``: how the bank
+    delimits messages.
 
-    ``keep``: a connection serves one call after the other instead of one. It is kept only when a call was
-    hung up from within the telling of its answer and the answer was one whole message, so that nothing can
-    be under way on it; every other call takes its connection along. One that the bank has closed meanwhile
+    ``keep``: a connection serves one call after the other instead of one. It is kept only when the answer was
+    taken as it was told and was one whole message, so that no other can be under way; every other call takes
+    its connection along. One that the bank has closed meanwhile
     is replaced in silence, as long as not a byte of the message has left.
 
     Raises:
@@ -132,25 +133,27 @@ class TcpBank:
         addresses: Sequence[BankAddress],
         *,
         connect_timeout: float,
+        wire: Wire = PLAIN,
         keep: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         if not addresses or (tls is None and any(address.tls for address in addresses)):
             raise ValueError("a bank needs an address, and TLS settings for tls:")
-        self._addresses, self._timeout, self._keep, self._tls = addresses, connect_timeout, keep, tls
+        self._addresses, self._timeout, self._tls = addresses, connect_timeout, tls
+        self._wire, self._keep = wire, keep
         self._call: _Call | None = None
         self._kept: Connection | None = None
 
     def call(self, call: int, payload: bytes, tell: Tell) -> None:
         """Connect and send in the background; a call that is still open is given up."""
         self._give_up()
-        self._call = opened = _Call(call, payload, tell)
+        self._call = opened = _Call(call, payload, tell, self._wire)
         opened.dialling = asyncio.get_running_loop().create_task(self._converse(opened))
 
-    def hang_up(self, call: int) -> None:
+    def hang_up(self, call: int, *, answered: bool = False) -> None:
         """See `BankLink.hang_up`."""
         if self._call is not None and self._call.number == call:
-            self._give_up()
+            self._give_up(answered=answered)
 
     def close(self) -> None:
         """Give the call up, and the connection that was kept."""
@@ -159,7 +162,7 @@ class TcpBank:
             self._kept.close()
             self._kept = None
 
-    def _give_up(self) -> None:
+    def _give_up(self, *, answered: bool = False) -> None:
         call, self._call = self._call, None
         if call is None:
             return
@@ -167,7 +170,7 @@ class TcpBank:
             call.dialling.cancel()
         if call.connection is None:
             return
-        if not call.answered:
+        if not (answered and call.answered):
             call.connection.abort()
         elif self._keep:
             call.connection.rest()

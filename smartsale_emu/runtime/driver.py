@@ -19,14 +19,25 @@ from smartsale_emu.emulator.doors import (
     LineOpened,
     Trace,
     WriteLine,
+    at_reader,
     hand_event,
 )
 from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.errors import PortError, SetupError
 from smartsale_emu.payment.cardholder import Action, Cardholder
+from smartsale_emu.payment.chip_shelf import ChipShelf
 from smartsale_emu.runtime.bank_link import BankLink
 from smartsale_emu.runtime.ports import Port
-from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, Print, ReadCard, Remember
+from smartsale_emu.terminal.effects import (
+    Display,
+    EnterPin,
+    HandsOff,
+    HangUp,
+    Print,
+    ReadCard,
+    Remember,
+    SelectAgain,
+)
 from smartsale_emu.terminal.events import PoweredOn
 from smartsale_emu.terminal.memory import dump_change, dump_memory
 from smartsale_emu.units import Millis, later
@@ -76,10 +87,12 @@ class Driver:
         *,
         clock: Clock,
         cardholder: Cardholder,
+        shelf: ChipShelf | None = None,
         watchers: tuple[Watcher, ...] = (),
     ) -> None:
         self.emulator, self._port, self._bank, self._store = emulator, port, bank, store
         self._clock, self._cardholder, self._watchers = clock, cardholder, watchers
+        self._shelf = shelf
         self._inbox: deque[Callable[[Millis], list[Effect]]] = deque()
         self._draining = False
         self._hand: tuple[Millis, Event] | None = None
@@ -116,7 +129,7 @@ class Driver:
 
     def tell(self, event: Event) -> None:
         """Something happens to the pinpad now."""
-        self._enter(lambda now: self.emulator.handle(event, now))
+        self._enter(lambda now: self.emulator.handle(at_reader(event, self._shelf), now))
 
     # --- the line (LineListener) -------------------------------------------------------------------------
 
@@ -168,12 +181,12 @@ class Driver:
                 self._port.write(data)
             case FlushLine():
                 self._port.flush()
-            case Remember():
-                self._remember(effect)
+            case Remember() | SelectAgain():
+                self._keep(effect)
             case CallHost(call, payload):
                 self._bank.call(call, payload, self.tell)
-            case HangUp(call):
-                self._bank.hang_up(call)
+            case HangUp(call, answered):
+                self._bank.hang_up(call, answered=answered)
             case ReadCard():
                 self._act(self._cardholder.on_card_prompt(), now)
             case EnterPin(attempt):
@@ -190,8 +203,11 @@ class Driver:
             except SetupError as error:  # a trace that cannot be written must not cost the effects behind it
                 self.stop(error)
 
-    def _remember(self, effect: Remember) -> None:
-        if effect.anew:
+    def _keep(self, effect: Remember | SelectAgain) -> None:
+        if isinstance(effect, SelectAgain):
+            if self._shelf is not None:
+                self._shelf.selected_again(effect.card)
+        elif effect.anew:
             self._store.save(dump_memory(effect.memory))
         else:
             self._store.append(dump_change(effect.memory, effect.entries))

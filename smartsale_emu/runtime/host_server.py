@@ -1,4 +1,4 @@
-"""The mock bank as a server: ISO 8583 over TCP or TLS, a two-byte length before each message."""
+"""The mock bank as a server: ISO 8583 over TCP or TLS, framed as its profile says."""
 
 import asyncio
 import ssl

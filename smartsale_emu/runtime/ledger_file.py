@@ -3,10 +3,12 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 
 from smartsale_emu.errors import StateError
 from smartsale_emu.host.ledger import (
+    FROM_THE_START,
     AccountState,
     BatchKey,
     Changes,
@@ -16,6 +18,7 @@ from smartsale_emu.host.ledger import (
     OperationState,
 )
 from smartsale_emu.runtime import ledger_rows
+from smartsale_emu.security.protection import SessionKey
 
 _LOCK_TIMEOUT_S = 2.0
 
@@ -92,6 +95,10 @@ class LedgerFile:
     def of_batch(self, key: BatchKey) -> Sequence[Operation]:
         return self._operations(ledger_rows.OF_BATCH, (key.terminal_id, key.merchant_id, key.number))
 
+    def of_day(self, account: str, day: date) -> Sequence[Operation]:
+        end = day + timedelta(days=1)
+        return self._operations(ledger_rows.OF_DAY, (account, day.isoformat(), end.isoformat()))
+
     def account(self, name: str) -> AccountState | None:
         rows = self._rows("SELECT * FROM accounts WHERE name = ?", (name,))
         return ledger_rows.account_of(rows[0]) if rows else None
@@ -112,22 +119,35 @@ class LedgerFile:
         rows = self._rows("SELECT count FROM counters WHERE name = 'authorizations'")
         return int(rows[0]["count"]) if rows else 0
 
+    def rule_count(self, name: str) -> int:
+        rows = self._rows("SELECT count FROM rule_counts WHERE name = ?", (name,))
+        return int(rows[0]["count"]) if rows else 0
+
+    def offers(self, terminal_id: str) -> Sequence[tuple[SessionKey, ...]]:
+        rows = self._rows(ledger_rows.OFFERS, (terminal_id,))
+        with _one_clear_line(self._path):
+            return tuple(ledger_rows.offer_of(row) for row in rows) or FROM_THE_START
+
     def commit(self, changes: Changes) -> None:
         with _one_clear_line(self._path), _transaction(self._database):
+            if changes.offer is not None:
+                terminal = {"terminal": changes.offer.terminal_id}
+                self._database.execute(ledger_rows.PUT_FIRST_OFFER, terminal)
+                self._database.execute(ledger_rows.PUT_OFFER, ledger_rows.offer_values(changes.offer))
+            if changes.taken is not None:
+                taken = dict(zip(("terminal", "keys"), ledger_rows.offer_values(changes.taken), strict=True))
+                self._database.execute(ledger_rows.TAKE_OFFER, taken)
             for operation in changes.operations:
                 self._database.execute(ledger_rows.PUT_OPERATION, ledger_rows.operation_values(operation))
             if changes.account is not None:
-                account = changes.account
-                self._database.execute(
-                    "REPLACE INTO accounts VALUES (?, ?, ?, ?)",
-                    (account.name, account.balance, account.pin_tries_left, account.blocked),
-                )
+                self._database.execute(ledger_rows.PUT_ACCOUNT, ledger_rows.account_values(changes.account))
             if changes.closed is not None:
                 self._database.execute(ledger_rows.PUT_BATCH, ledger_rows.batch_values(changes.closed))
             if changes.authorizations is not None:
                 self._database.execute(
                     "REPLACE INTO counters VALUES ('authorizations', ?)", (changes.authorizations,)
                 )
+            self._database.executemany("REPLACE INTO rule_counts VALUES (?, ?)", changes.rule_counts)
 
     def _operations(self, query: str, values: Sequence[object] = ()) -> tuple[Operation, ...]:
         rows = self._rows(query, values)

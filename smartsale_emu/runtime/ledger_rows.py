@@ -8,15 +8,19 @@ from smartsale_emu.host.ledger import (
     BatchKey,
     Claim,
     ClosedBatch,
+    KeyOffer,
     Operation,
     OperationKey,
     OperationState,
 )
 from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.payment.totals import Bucket, Tally, Totals
+from smartsale_emu.security.key_slot import KeyUsage
+from smartsale_emu.security.masking import SecretBytes
+from smartsale_emu.security.protection import SessionKey
 from smartsale_emu.units import CurrencyCode, MinorUnits
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 """Of another version a ledger is not read."""
 
 _TOTALS_COLUMNS = tuple(
@@ -56,16 +60,26 @@ CREATE TABLE operations (
     effect INTEGER NOT NULL,
     balance INTEGER,
     claim TEXT NOT NULL,
+    approved INTEGER,
+    icc TEXT,
     UNIQUE (terminal_id, merchant_id, stan, sent_at)
 );
 CREATE INDEX operations_by_rrn ON operations (merchant_id, rrn);
 CREATE INDEX operations_by_batch ON operations (terminal_id, merchant_id, batch);
+CREATE INDEX operations_by_day ON operations (account, received_at);
 CREATE INDEX operations_by_original ON operations (original_stan, original_sent_at);
+CREATE TABLE key_offers (
+    number INTEGER PRIMARY KEY,
+    terminal_id TEXT NOT NULL,
+    keys TEXT NOT NULL
+);
+CREATE INDEX key_offers_by_terminal ON key_offers (terminal_id);
 CREATE TABLE accounts (
     name TEXT PRIMARY KEY,
     balance INTEGER NOT NULL,
     pin_tries_left INTEGER NOT NULL,
-    blocked INTEGER NOT NULL
+    blocked INTEGER NOT NULL,
+    counter INTEGER
 );
 CREATE TABLE batches (
     position INTEGER PRIMARY KEY,
@@ -79,6 +93,7 @@ CREATE TABLE batches (
     UNIQUE (terminal_id, merchant_id, number)
 );
 CREATE TABLE counters (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE rule_counts (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
 """
 
 _KEY_COLUMNS = ("terminal_id", "merchant_id", "stan", "sent_at")
@@ -98,7 +113,7 @@ _COLUMNS = (
         "rrn",
     ),
     *("authorization_code", "received_at", "because", "reversal_code", "reversal_count", "reversed_at"),
-    *("batch", *_ORIGINAL_COLUMNS, "effect", "balance", "claim"),
+    *("batch", *_ORIGINAL_COLUMNS, "effect", "balance", "claim", "approved", "icc"),
 )
 SELECT = f"SELECT {', '.join(_COLUMNS)} FROM operations"
 BY_KEY = f"{SELECT} WHERE {' AND '.join(f'{column} = ?' for column in _KEY_COLUMNS)}"
@@ -107,6 +122,8 @@ FOLLOWERS = (
     f"{SELECT} WHERE {' AND '.join(f'{column} = ?' for column in _ORIGINAL_COLUMNS)}"
     " AND state = ? ORDER BY number"
 )
+OF_DAY = f"{SELECT} WHERE account = ? AND received_at >= ? AND received_at < ? ORDER BY number"
+PUT_ACCOUNT = "REPLACE INTO accounts VALUES (?, ?, ?, ?, ?)"
 OF_BATCH = f"{SELECT} WHERE terminal_id = ? AND merchant_id = ? AND batch = ? ORDER BY number"
 _BATCH_COLUMNS = (
     *("terminal_id", "merchant_id", "number", "response_code", "closed_at", "because"),
@@ -154,6 +171,8 @@ def operation_values(operation: Operation) -> tuple[object, ...]:
         operation.effect,
         operation.balance,
         str(operation.claim),
+        operation.approved,
+        operation.icc.reveal().hex() if operation.icc is not None else None,
     )
 
 
@@ -186,6 +205,8 @@ def operation_of(row: sqlite3.Row) -> Operation:
         effect=row["effect"],
         balance=MinorUnits(row["balance"]) if row["balance"] is not None else None,
         claim=Claim(row["claim"]),
+        approved=MinorUnits(row["approved"]) if row["approved"] is not None else None,
+        icc=SecretBytes(bytes.fromhex(row["icc"])) if row["icc"] is not None else None,
     )
 
 
@@ -200,7 +221,14 @@ def _key(row: sqlite3.Row, whose: str = "") -> OperationKey:
 
 def account_of(row: sqlite3.Row) -> AccountState:
     """Return the account of a row."""
-    return AccountState(row["name"], MinorUnits(row["balance"]), row["pin_tries_left"], bool(row["blocked"]))
+    return AccountState(
+        row["name"], MinorUnits(row["balance"]), row["pin_tries_left"], bool(row["blocked"]), row["counter"]
+    )
+
+
+def account_values(account: AccountState) -> tuple[object, ...]:
+    """Return an account as the values of PUT_ACCOUNT."""
+    return account.name, account.balance, account.pin_tries_left, account.blocked, account.counter
 
 
 def batch_values(batch: ClosedBatch) -> tuple[object, ...]:
@@ -237,3 +265,23 @@ def _totals(row: sqlite3.Row, whose: str) -> Totals:
         for bucket in Bucket
     }
     return Totals(**tallies)
+
+
+OFFERS = "SELECT keys FROM key_offers WHERE terminal_id = ? ORDER BY number DESC"
+PUT_OFFER = "INSERT INTO key_offers (terminal_id, keys) VALUES (?, ?)"
+PUT_FIRST_OFFER = """INSERT INTO key_offers (terminal_id, keys)
+    SELECT :terminal, '' WHERE NOT EXISTS (SELECT 1 FROM key_offers WHERE terminal_id = :terminal)"""
+TAKE_OFFER = """DELETE FROM key_offers WHERE terminal_id = :terminal AND number < (
+    SELECT max(number) FROM key_offers WHERE terminal_id = :terminal AND keys = :keys)"""
+
+
+def offer_of(row: sqlite3.Row) -> tuple[SessionKey, ...]:
+    """Return the session keys of an offer. Raises ValueError if the row is damaged."""
+    words = [key.split() for key in row["keys"].splitlines()]
+    return tuple(SessionKey(KeyUsage(usage), blob, kcv) for usage, blob, kcv in words)
+
+
+def offer_values(offer: KeyOffer) -> tuple[str, str]:
+    """Return the row of an offer: its keys line by line, under the master key; empty for the slots' own."""
+    lines = (f"{key.usage} {key.cryptogram} {key.kcv}" for key in offer.keys)
+    return offer.terminal_id, "\n".join(lines)

@@ -4,6 +4,8 @@ Each is read as (text, origin): ``origin`` names the file in error messages. Key
 top of a checkout; a wheel carries them inside the package, under ``data``.
 """
 
+import os
+import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -19,16 +21,63 @@ def read_card_files() -> dict[str, tuple[str, str]]:
     return _read_all(_package() / "payment" / "cards")
 
 
-def read_key_files() -> dict[str, tuple[str, str]]:
-    """Return every key file by its slot's name, in the order of names.
+def read_card_file(path: str) -> tuple[str, str]:
+    """Return a card file of the user's own, by its path; a long number in the path is not shown.
+
+    Raises:
+        ProfileError: it cannot be read.
+    """
+    return _read("card file", Path(path), re.sub(r"\d{8,}", "*", path))
+
+
+def read_key_files(directory: Path | None = None) -> dict[str, tuple[str, str]]:
+    """Return every key file of a directory (ours, when none is given) by its stem, in the order of names.
 
     Raises:
         KeySlotError: there is not one.
     """
-    found = _read_all(_data("keys"))
+    return {
+        file.name.removesuffix(_SUFFIX): read_key_file(file, origin)
+        for origin, file in find_key_files(directory).items()
+    }
+
+
+def find_key_files(directory: Path | None = None) -> dict[str, Traversable]:
+    """Return the key files of a directory (ours, when none is given), by what errors call them.
+
+    Raises:
+        KeySlotError: there is not one.
+    """
+    place: Traversable = _data("keys") if directory is None else directory
+    shown = "keys" if directory is None else str(directory)
+    found = {f"{shown}/{name}{_SUFFIX}": place / (name + _SUFFIX) for name in _names(place)}
     if not found:
-        raise KeySlotError("keys/*.toml: there is no key file; a checkout has them at its top")
+        there_are = "; a checkout has them at its top" if directory is None else ""
+        problem = f"there is no key file (*{_SUFFIX})" if place.is_dir() else "is no directory"
+        raise KeySlotError(f"{shown}: {problem}{there_are}")
     return found
+
+
+def read_key_file(file: Traversable, origin: str) -> tuple[str, str]:
+    """Return one key file. Raises ProfileError when it cannot be read."""
+    return _read("key file", file, origin)
+
+
+def write_key_file(file: Path, text: str) -> None:
+    """Write a new key file that only its owner can read.
+
+    Raises:
+        KeySlotError: there is such a file already, or it cannot be written.
+    """
+    try:
+        with os.fdopen(
+            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as new:
+            new.write(text)
+    except FileExistsError:
+        raise KeySlotError(f"{file}: exists, and is not overwritten") from None
+    except OSError as error:
+        raise KeySlotError(f"{file}: {plain_reason(error)}") from None
 
 
 def read_terminal_profile(name_or_path: str) -> tuple[str, str]:
@@ -47,6 +96,20 @@ def read_bank_profile(name_or_path: str) -> tuple[str, str]:
         ProfileError: there is none; the text lists what there is.
     """
     return _read_named("bank profile", _package() / "host" / "profiles", name_or_path)
+
+
+def bank_profile_names() -> list[str]:
+    """Return the names of our bank profiles."""
+    return _names(_package() / "host" / "profiles")
+
+
+def read_rulebook(name_or_path: str) -> tuple[str, str]:
+    """Return a rulebook of the bank: one of ours by name, any other by its path (with ``/`` or ``.toml``).
+
+    Raises:
+        ProfileError: there is none; the text lists what there is.
+    """
+    return _read_named("rulebook", _package() / "host" / "rulebooks", name_or_path)
 
 
 def read_receipt_layout(name_or_path: str) -> tuple[str, str]:

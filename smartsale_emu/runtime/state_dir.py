@@ -12,6 +12,7 @@ from smartsale_emu.runtime.ports import plain_reason
 
 MEMORY_NAME = "memory.json"
 LEDGER_NAME = "bank.sqlite"
+COUNTERS_NAME = "cards.json"
 
 
 class StateInUseError(StateError):
@@ -46,6 +47,11 @@ class StateDir:
     def ledger(self) -> Path:
         """The bank's ledger."""
         return self.path / LEDGER_NAME
+
+    @property
+    def card_counters(self) -> Path:
+        """The transaction counters of the chip cards that were presented here."""
+        return self.path / COUNTERS_NAME
 
     @property
     def port(self) -> Path:

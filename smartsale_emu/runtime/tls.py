@@ -22,18 +22,19 @@ def client_tls(
     ca: Path | None = None,
     cert: Path | None = None,
     key: Path | None = None,
+    option: str = "--host",
 ) -> ssl.SSLContext | None:
     """Return the TLS settings of a pinpad that calls these banks; None when all of them are plain TCP.
 
     The files are those of ``run``'s options ``--ca``, ``--client-cert`` and ``--client-key``, all PEM;
-    without ``key`` the certificate's file must hold the private key too.
+    without ``key`` the certificate's file must hold the private key too. ``option``: that of the addresses.
 
     Raises:
         SetupError: a file is missing, not PEM or does not fit, or is given and no address is ``tls:``.
     """
     files = {"--ca": ca, "--client-cert": cert, "--client-key": key}
     if not any(address.tls for address in addresses):
-        _refuse(files, "is of use only with --host tls:HOST:PORT")
+        _refuse(files, f"is of use only with {option} tls:HOST:PORT")
         return None
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
     if ca is None:

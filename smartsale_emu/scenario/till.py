@@ -15,7 +15,7 @@ from smartsale_emu.register.effects import (
 from smartsale_emu.register.habits import Habits
 from smartsale_emu.register.session import RegisterSession
 from smartsale_emu.sa.tlv import Message
-from smartsale_emu.scenario.virtual import Connection
+from smartsale_emu.scenario.connection import Connection
 from smartsale_emu.units import Millis, later
 
 FETCH_WAIT = Millis(1000)

@@ -7,7 +7,6 @@ can lose, delay or cut anything: the line, the bank, the power.
 import heapq
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from itertools import count
@@ -23,12 +22,24 @@ from smartsale_emu.emulator.doors import (
     LineOpened,
     Trace,
     WriteLine,
+    at_reader,
     hand_event,
 )
 from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.host.session import BankSession
 from smartsale_emu.payment.cardholder import Action, Cardholder
-from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, HangUp, Print, ReadCard, Remember
+from smartsale_emu.payment.chip_shelf import ChipShelf
+from smartsale_emu.scenario.connection import Connection
+from smartsale_emu.terminal.effects import (
+    Display,
+    EnterPin,
+    HandsOff,
+    HangUp,
+    Print,
+    ReadCard,
+    Remember,
+    SelectAgain,
+)
 from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable, PoweredOn
 from smartsale_emu.terminal.memory import dump_change, dump_memory
 from smartsale_emu.units import Millis, calendar
@@ -79,34 +90,6 @@ class PowerCutError(Exception):
     """The power failed before an effect was carried out."""
 
 
-@dataclass(slots=True)
-class Connection:
-    """A register's connection to the bank (scheme ПКХ). ``send``: False when it is broken.
-
-    ``coming``: what the bank sends back, and when; None when it closes the connection.
-    """
-
-    send: Callable[[bytes], bool]
-    coming: deque[tuple[Millis, bytes | None]] = field(default_factory=deque)
-
-    def next_arrival(self) -> Millis | None:
-        """When there is something to read."""
-        return self.coming[0][0] if self.coming else None
-
-    def read(self, now: Millis) -> bytes | None:
-        """Return what has come, empty for nothing; None, once, when the bank has closed the connection."""
-        read = b""
-        while self.coming and self.coming[0][0] <= now:
-            data = self.coming[0][1]
-            if data is None and read:
-                break
-            self.coming.popleft()
-            if data is None:
-                return None
-            read += data
-        return read
-
-
 class World:
     """Everything around one pinpad. ``on_wire`` may change or drop what passes the line."""
 
@@ -117,11 +100,12 @@ class World:
         *,
         cardholder: Cardholder,
         epoch: datetime,
+        shelf: ChipShelf | None = None,
         bank_delay: Millis = BANK_DELAY,
         line_delay: Millis = LINE_DELAY,
     ) -> None:
         self._boot, self._open_bank = boot, bank
-        self._epoch = epoch
+        self._epoch, self._shelf = epoch, shelf
         self._bank_delay, self._line_delay = bank_delay, line_delay
         self._heap: list[tuple[Millis, int, Callable[[], None]]] = []
         self._order = count()
@@ -252,7 +236,7 @@ class World:
 
     def tell(self, event: Event) -> None:
         """Something happens to the pinpad now."""
-        self._do(self.emulator.handle(event, self.now))
+        self._do(self.emulator.handle(at_reader(event, self._shelf), self.now))
 
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -267,8 +251,8 @@ class World:
                 self._to_register(data)
             case FlushLine():
                 self.unread.clear()
-            case Remember():
-                self._remember(effect)
+            case Remember() | SelectAgain():
+                self._keep(effect)
             case Print(text):
                 self.printed.append(text)
             case CallHost():
@@ -289,8 +273,11 @@ class World:
             case _:
                 assert_never(effect)
 
-    def _remember(self, effect: Remember) -> None:
-        if effect.anew:
+    def _keep(self, effect: Remember | SelectAgain) -> None:
+        if isinstance(effect, SelectAgain):
+            if self._shelf is not None:
+                self._shelf.selected_again(effect.card)
+        elif effect.anew:
             self._disk = [dump_memory(effect.memory)]
         else:
             self._disk.append(dump_change(effect.memory, effect.entries))
@@ -303,7 +290,7 @@ class World:
 
         def act() -> None:
             if turn == self._hands:
-                self._do(self.emulator.handle(hand_event(action, self.cardholder.card), self.now))
+                self.tell(hand_event(action, self.cardholder.card))
 
         self._later(action.after, act)
 

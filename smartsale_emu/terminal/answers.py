@@ -63,7 +63,7 @@ def field_15(outcome: Outcome, profile: TerminalProfile) -> str | None:
 def field_19(name: Name | None, outcome: Outcome, profile: TerminalProfile) -> str:
     """Return the text for the cashier."""
     code = outcome.bank.response_code if outcome.bank else ""
-    return profile.text(outcome.kind, name).format(field=outcome.field, code=code)
+    return profile.text(outcome.kind, name, code).format(field=outcome.field, code=code)
 
 
 def _values(asked: Asked, outcome: Outcome, profile: TerminalProfile, at: datetime) -> dict[int, str | None]:

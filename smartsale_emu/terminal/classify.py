@@ -5,7 +5,8 @@ Nothing is changed here. ``Work`` already holds the content of the event (see ``
 
 from typing import assert_never
 
-from smartsale_emu.payment.authorization import Transaction
+from smartsale_emu.payment.authorization import AuthorizationAnswer, Transaction
+from smartsale_emu.terminal.chip_work import chip_refuses
 from smartsale_emu.terminal.events import (
     AnswerFate,
     BankAsked,
@@ -39,7 +40,7 @@ from smartsale_emu.terminal.money import (
     settlement_verdict,
 )
 from smartsale_emu.terminal.needs import Need
-from smartsale_emu.terminal.operations import Undo
+from smartsale_emu.terminal.operations import Name, Undo
 from smartsale_emu.terminal.outcome import OutcomeKind
 from smartsale_emu.terminal.profile import NamesOther
 from smartsale_emu.terminal.requests import Request
@@ -115,6 +116,7 @@ _KINDS_OF_NEEDS = {
     Need.CASHIER: Kind.CASHIER_NEEDED,
     Need.CARD: Kind.CARD_NEEDED,
     Need.CHIP: Kind.CHIP_NEEDED,
+    Need.STRIPE: Kind.STRIPE_NEEDED,
     Need.PIN: Kind.PIN_NEEDED,
     Need.BANK: Kind.BANK_NEEDED,
     Need.NOTHING: Kind.CARD_ANSWERED,
@@ -142,7 +144,7 @@ def _bank(state: State, event: BankAsked | BankUnreachable | BankFailed | BankRe
         case BankFailed():
             return _no_answer(work)
         case BankReplied(_, answer):
-            return _verdict(bank_verdict(answer.response_code), work)
+            return _verdict(bank_verdict(answer.response_code), answer, work)
         case _:
             assert_never(event)
 
@@ -166,20 +168,27 @@ def _attempt_answered(state: State, code: str, work: Work) -> Kind:
 
 
 def _attempt_failed(state: State, work: Work) -> Kind:
-    """A request that waits behind the attempt is served all the same when it needs no bank."""
+    """A request that waits behind the attempt is served all the same when it needs no bank.
+
+    A key change too: keys that the bank does not take may be why the attempt failed.
+    """
     request = work.request
-    needs_bank = isinstance(request, Request) and request.operation.asks_bank
+    needs_bank = isinstance(request, Request) and request.operation.asks_bank and not _changes_keys(work)
     harmless = state is State.CLEARING and not needs_bank
     return Kind.ATTEMPT_FAILED_HARMLESS if harmless else Kind.ATTEMPT_FAILED
 
 
-def _verdict(verdict: BankVerdict, work: Work) -> Kind:
+def _verdict(verdict: BankVerdict, answer: AuthorizationAnswer, work: Work) -> Kind:
     match verdict:
+        case BankVerdict.APPROVED if _changes_keys(work):
+            return Kind.KEYS_TAKEN if work.are_right(answer.keys) else Kind.KEYS_REFUSED
+        case BankVerdict.APPROVED if work.withdrawn and _money_at_stake(work):
+            return Kind.APPROVED_TOO_LATE
+        case BankVerdict.APPROVED if chip_refuses(work):
+            return Kind.CARD_REFUSED if _money_at_stake(work) else Kind.NO_ANSWER_HARMLESS
         case BankVerdict.APPROVED:
-            return Kind.APPROVED_TOO_LATE if work.withdrawn and _money_at_stake(work) else Kind.BANK_APPROVED
-        case BankVerdict.WRONG_PIN if (
-            0 < work.pin_attempt < work.profile.rules.pin_tries and not work.withdrawn
-        ):
+            return Kind.BANK_APPROVED
+        case BankVerdict.WRONG_PIN if _may_try_again(work):
             return Kind.PIN_WRONG
         case BankVerdict.UNUSABLE:
             return _no_answer(work)
@@ -187,6 +196,16 @@ def _verdict(verdict: BankVerdict, work: Work) -> Kind:
             return Kind.BANK_DECLINED
         case _:
             assert_never(verdict)
+
+
+def _may_try_again(work: Work) -> bool:
+    """Whether the customer is asked for the PIN once more. No key enciphers two PINs."""
+    tries_left = 0 < work.pin_attempt < work.profile.rules.pin_tries
+    return tries_left and not work.withdrawn and not work.safe.is_used_up(work.memory.keys)
+
+
+def _changes_keys(work: Work) -> bool:
+    return work.name is Name.KEY_CHANGE
 
 
 def _money_at_stake(work: Work) -> bool:

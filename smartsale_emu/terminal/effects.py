@@ -6,7 +6,9 @@ The order is a promise: ``Remember`` stands before the ``CallBank`` or the ``Ans
 from dataclasses import dataclass, field
 
 from smartsale_emu.payment.authorization import AuthorizationRequest
+from smartsale_emu.payment.card import Card
 from smartsale_emu.sa.tlv import Message
+from smartsale_emu.security.protection import NOTHING_HELD, KeysHeld
 from smartsale_emu.terminal.journal import Entry
 from smartsale_emu.terminal.memory import Memory
 from smartsale_emu.units import Millis
@@ -47,6 +49,13 @@ class EnterPin:
 
 
 @dataclass(frozen=True, slots=True)
+class SelectAgain:
+    """The chip in the reader was selected once more: its counter, raised, is kept before the next effect."""
+
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
 class AskCashier:
     """Put a question to the cashier through the register; ``text`` is field 76."""
 
@@ -67,17 +76,25 @@ class HandsOff:
 
 @dataclass(frozen=True, slots=True)
 class CallBank:
-    """Send a message to the bank; events about it carry the same ``call``."""
+    """Send a message to the bank; events about it carry the same ``call``.
+
+    ``keys``: what its MAC, and that of the answer, is made with.
+    """
 
     call: int
     request: AuthorizationRequest
+    keys: KeysHeld = NOTHING_HELD
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Give up a call: after this not one more byte of it leaves, and its answer is of no interest."""
+    """Give up a call: after this not one more byte of it leaves, and its answer is of no interest.
+
+    ``answered``: its answer has come and was taken, so that no other can be under way.
+    """
 
     call: int
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +126,7 @@ TerminalEffect = (
     | Print
     | ReadCard
     | EnterPin
+    | SelectAgain
     | HandsOff
     | CallBank
     | HangUp

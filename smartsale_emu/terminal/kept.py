@@ -4,6 +4,7 @@ The card number is kept sealed under the terminal's storage key and masked, neve
 never at all.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,14 +12,30 @@ from typing import Protocol
 from smartsale_emu.payment.authorization import AuthorizationRequest, CardData, Original, Transaction
 from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.security.masking import Secret, SecretBytes
+from smartsale_emu.security.protection import KeysHeld, SessionKey
 from smartsale_emu.units import CurrencyCode
 
 
 class Safe(Protocol):
-    """The secure part of the pinpad: it encrypts PINs and seals what must not lie in clear."""
+    """The secure part of the pinpad: it encrypts PINs and seals what must not lie in clear.
 
-    def pin_block(self, pin: Secret, pan: str) -> SecretBytes:
-        """Return the ISO 9564 format 0 block under the PIN key, 8 bytes."""
+    What changes of its keys is a value that the memory holds (``KeysHeld``).
+    """
+
+    def for_next_message(self, held: KeysHeld) -> KeysHeld:
+        """Return what is held once the next message to the bank has keys of its own."""
+
+    def is_used_up(self, held: KeysHeld) -> bool:
+        """Tell whether there are no keys for a new message."""
+
+    def pin_block(self, pin: Secret, pan: str, held: KeysHeld) -> SecretBytes:
+        """Return the enciphered PIN block of the bank's format, 8 or 16 bytes."""
+
+    def unpredictable_number(self) -> bytes:
+        """Return four bytes that nobody can foresee, for a chip to sign."""
+
+    def accepted(self, offered: Iterable[SessionKey], held: KeysHeld) -> KeysHeld:
+        """Return what is held after a key change. Raises KeySlotError if a key is not taken."""
 
     def seal(self, text: str) -> str:
         """Return the text under the storage key, in printable characters."""
@@ -34,6 +51,7 @@ class KeptRequest:
     ``amount`` in minor units; ``currency`` empty for none; ``expiry`` YYMM; ``batch``: of its operating day.
     Without a card ``masked_pan``, ``sealed_pan`` and ``expiry`` are empty; ``sealed_pan`` opens with the
     terminal's storage key only. ``follows``: the RRN of the operation that it refers to, empty for none.
+    ``icc``: DE55 of its reversal, hexadecimal, empty without a chip.
     """
 
     transaction: Transaction
@@ -51,6 +69,7 @@ class KeptRequest:
     pin_capable: bool
     batch: int = 0
     follows: str = ""
+    icc: str = ""
 
     def card(self, safe: Safe) -> CardData | None:
         """Return the card as a later message carries it, without track."""
@@ -80,8 +99,8 @@ class KeptRequest:
         return CurrencyCode(self.currency) if self.currency else None
 
 
-def keep_request(request: AuthorizationRequest, safe: Safe) -> KeptRequest:
-    """Return what must be kept of a financial request."""
+def keep_request(request: AuthorizationRequest, safe: Safe, icc: str) -> KeptRequest:
+    """Return what must be kept of a financial request. ``icc``: DE55 of its reversal, hexadecimal."""
     card = request.card
     return KeptRequest(
         transaction=request.transaction,
@@ -99,4 +118,5 @@ def keep_request(request: AuthorizationRequest, safe: Safe) -> KeptRequest:
         pin_capable=card.pin_capable if card else True,
         batch=request.batch,
         follows=request.original.rrn if request.original else "",
+        icc=icc,
     )

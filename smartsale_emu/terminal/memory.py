@@ -16,12 +16,15 @@ from typing import Any
 from smartsale_emu.errors import StateError
 from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step, Transaction
 from smartsale_emu.payment.card import EntryMode
+from smartsale_emu.security.key_slot import KeyUsage
+from smartsale_emu.security.masking import SecretBytes
+from smartsale_emu.security.protection import NOTHING_HELD, KeysHeld, SessionKey
 from smartsale_emu.terminal.journal import Entry, EntryState, Journal
 from smartsale_emu.terminal.kept import KeptRequest, Safe
 from smartsale_emu.terminal.operations import Name
 from smartsale_emu.units import MinorUnits
 
-FORMAT = 2
+FORMAT = 3
 REMARKS_KEPT = 100
 STAN_LAST = 999_999
 BATCH_LAST = 999_999
@@ -101,7 +104,7 @@ class Memory:
 
     ``terminal_id``: under which it last ran. ``stan`` and ``slip``: the numbers last used. ``day``: number of
     the open operating day, the bank's batch. ``settling``: why a settlement that was begun is not ended yet,
-    empty if none is.
+    empty if none is. ``keys``: session keys that a key change brought, and the last KSN used.
     """
 
     terminal_id: str = ""
@@ -112,6 +115,7 @@ class Memory:
     last: LastOperation | None = None
     pending: Pending | None = None
     remarks: tuple[Remark, ...] = ()
+    keys: KeysHeld = NOTHING_HELD
     journal: Journal = field(default=Journal())
 
     @property
@@ -164,6 +168,7 @@ def reversal_of(pending: Pending, safe: Safe) -> AuthorizationRequest:
         attempt=pending.attempts,
         batch=kept.batch,
         follows=kept.follows,
+        icc=SecretBytes(bytes.fromhex(kept.icc)) if kept.icc else None,
     )
 
 
@@ -234,6 +239,26 @@ def parse_memory(text: str, *, origin: str) -> Memory:
     return replace(memory, journal=Journal(journal))
 
 
+def check_sealed(memory: Memory, safe: Safe, *, origin: str) -> None:
+    """Refuse a memory that keeps card numbers under another storage key than the safe's.
+
+    None of its operations could be undone, followed or uploaded. ``origin`` names the file in errors.
+
+    Raises:
+        StateError: it is such a memory, or one of its sealed records is damaged.
+    """
+    records = [memory.last, memory.pending, *memory.journal.entries.values()]
+    sealed = {one.request.sealed_pan for one in records if one is not None and one.request is not None}
+    try:
+        for record in sealed - {""}:
+            safe.unseal(record)
+    except StateError as error:
+        raise StateError(
+            f"{origin}: {error}: it needs the key of slot terminal-storage with which it was written, "
+            "or start anew with another --state DIR"
+        ) from None
+
+
 def _line(line: str, origin: str) -> tuple[Memory, list[Entry]]:
     try:
         document = json.loads(line)
@@ -254,12 +279,28 @@ def _memory(values: dict[str, Any]) -> Memory:
     _whole(Memory, values, "journal")
     last, pending = values.pop("last"), values.pop("pending")
     remarks = tuple(Remark(**remark) for remark in values.pop("remarks"))
-    texts = {name: values.pop(name) for name in ("terminal_id", "settling")}
-    if not all(isinstance(text, str) for text in texts.values()):
-        raise TypeError
+    keys = _keys(values.pop("keys"))
+    texts: dict[str, Any] = {name: _text(values.pop(name)) for name in ("terminal_id", "settling")}
     if not all(type(count) is int for count in values.values()):
         raise TypeError
-    return Memory(**texts, **values, last=_last(last), pending=_pending(pending), remarks=remarks)
+    return Memory(**texts, **values, last=_last(last), pending=_pending(pending), remarks=remarks, keys=keys)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _keys(values: dict[str, Any]) -> KeysHeld:
+    _whole(KeysHeld, values)
+    session, ksn = values.pop("session"), _text(values.pop("ksn"))
+    for key in session:
+        _whole(SessionKey, key)
+        bytes.fromhex(_text(key["cryptogram"]) + _text(key["kcv"]))
+        key["usage"] = KeyUsage(key["usage"])
+    bytes.fromhex(ksn)
+    return KeysHeld(tuple(SessionKey(**key) for key in session), ksn)
 
 
 def _last(values: dict[str, Any] | None) -> LastOperation | None:
@@ -302,6 +343,7 @@ def _entry(values: dict[str, Any]) -> Entry:
 def _request(values: dict[str, Any]) -> KeptRequest:
     _whole(KeptRequest, values)
     datetime.fromisoformat(values["sent_at"])
+    bytes.fromhex(_text(values["icc"]))
     words: dict[str, Any] = {
         "transaction": Transaction(values.pop("transaction")),
         "entry_mode": EntryMode(values.pop("entry_mode")),

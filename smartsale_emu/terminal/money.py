@@ -16,7 +16,8 @@ from smartsale_emu.units import MinorUnits
 
 WRONG_PIN = frozenset({"55", "117"})
 REVERSAL_ENDS = frozenset({"00", "000", "400", "25", "914"})
-RETRIED = frozenset({"91", "907", "96", "909", "30", "904"})
+RETRIED = frozenset({"91", "907", "96", "909", "30", "904", "A0", "916"})
+"""The bank could not, or did not, look at the message: a wrong MAC too."""
 IN_BALANCE = frozenset({"00", "000", "500"})
 OUT_OF_BALANCE = frozenset({"95", "501"})
 

@@ -26,6 +26,7 @@ class Name(StrEnum):
     SHORT_REPORT = "short-report"
     RECEIPT_COPY = "receipt-copy"
     LINK_TEST = "link-test"
+    KEY_CHANGE = "key-change"
     REVERSAL = "reversal"
     PREAUTHORIZATION = "preauthorization"
     RAISE = "raise"
@@ -333,6 +334,15 @@ _ROWS = (
         answer="link-test",
         step=Step.NETWORK,
         transaction=_T.ECHO,
+    ),
+    Operation(
+        name=_N.KEY_CHANGE,
+        codes=(_C.LOAD_KEYS, _C.DYNAMIC_KEY_CHANGE),
+        title="СМЕНА КЛЮЧЕЙ",
+        flow=Flow.PAYMENT,
+        answer="link-test",
+        step=Step.NETWORK,
+        transaction=_T.KEY_CHANGE,
     ),
     Operation(
         name=_N.REVERSAL,

@@ -28,10 +28,13 @@ class OutcomeKind(StrEnum):
     TOO_MUCH = "too_much"
     PARTIAL_FORBIDDEN = "partial_forbidden"
     WRONG_CARD = "wrong_card"
+    CARD_DECLINED = "card_declined"
+    NO_KEYS = "no_keys"
     JOURNAL_FULL = "journal_full"
     NO_COPY = "no_copy"
     TOTALS_DIFFER = "totals_differ"
     NO_PAPER = "no_paper"
+    KEYS_REFUSED = "keys_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,13 @@ ENDINGS: dict[OutcomeKind, Ending] = {
     OutcomeKind.TOO_MUCH: _DECLINED_HERE,
     OutcomeKind.PARTIAL_FORBIDDEN: _DECLINED_HERE,
     OutcomeKind.WRONG_CARD: _DECLINED_HERE,
+    OutcomeKind.CARD_DECLINED: _DECLINED_HERE,
+    OutcomeKind.NO_KEYS: _DECLINED_HERE,
     OutcomeKind.JOURNAL_FULL: _DECLINED_HERE,
     OutcomeKind.NO_COPY: _DECLINED_HERE,
     OutcomeKind.TOTALS_DIFFER: _DECLINED_HERE,
     OutcomeKind.NO_PAPER: Ending(Status.ABORTED, "ER3", "no_paper"),
+    OutcomeKind.KEYS_REFUSED: Ending(Status.ABORTED, "ER3", "interrupted"),
 }
 
 

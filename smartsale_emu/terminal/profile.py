@@ -3,6 +3,7 @@
 The rows live in ``terminal/profiles/*.toml``; each says how sure we are of it (PROTOCOL.md, section 0).
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +17,7 @@ from smartsale_emu.terminal.outcome import OutcomeKind
 from smartsale_emu.units import Millis, MinorUnits
 
 _Need = TypeVar("_Need", bound=StrEnum)
+_RESPONSE_CODE = re.compile(r"[0-9A-Z]{2,3}")
 
 
 class Busy(StrEnum):
@@ -94,6 +96,8 @@ class TimerRows:
 class RuleRows:
     """Decisions. ``no_pin_limit``: contactless amounts above it need a PIN.
 
+    ``fallback``: the stripe of a card is read when its chip does not answer.
+
     ``most_questions``: so often may the cashier be asked within one operation.
     ``journal_size``: so many slips fill the journal. ``card_data_track2``: operation 57 tells track 2.
     ``printer``: the terminal prints its slips itself and sends no field 90.
@@ -104,6 +108,7 @@ class RuleRows:
     names_other: NamesOther
     pin_tries: int
     no_pin_limit: MinorUnits
+    fallback: bool
     most_questions: int
     journal_size: int
     card_data_track2: bool
@@ -153,7 +158,8 @@ class VendingRows:
 
 @dataclass(frozen=True, slots=True)
 class TerminalProfile:
-    """One firmware generation. ``texts``: field 19; ``screens``: what the customer reads.
+    """One firmware generation. ``texts``: field 19, of a decline also by the bank's code (``declined-51``,
+    ``declined-116``); ``screens``: what the customer reads.
 
     ``questions``: field 76, by the field that is asked for. ``currencies``: how slips name them.
     """
@@ -203,7 +209,7 @@ class TerminalProfile:
             cards=_needs(rows, "card", CardNeed),
             pins=_needs(rows, "pin", PinNeed),
             codes=rows.texts("codes"),
-            texts=_keyed(rows, "texts", OutcomeKind, field="", code=""),
+            texts=_keyed(rows, "texts", OutcomeKind, by_code=OutcomeKind.DECLINED, field="", code=""),
             screens=_keyed(rows, "screen", Screen, title="", amount="", tries=0),
             questions={key: rows.text("questions", key) for key in ("rrn", "authorization_code")},
             currencies=rows.texts("currencies"),
@@ -213,12 +219,15 @@ class TerminalProfile:
         return profile
 
     def host_code(self, response_code: str) -> str:
-        """Return field 15 for a bank's response code other than an approval."""
+        """Return field 15 for a bank's code other than an approval; three characters stay as they are."""
+        if len(response_code) == 3:
+            return self.codes.get(response_code, response_code)
         return self.codes.get(response_code) or self.answer.declined_code.format(code=response_code)
 
-    def text(self, outcome: OutcomeKind, operation: Name | None) -> str:
-        """Return field 19 for an outcome, the operation's own text where the profile has one."""
-        return self.texts.get(f"{outcome}-{operation}") or self.texts[outcome]
+    def text(self, outcome: OutcomeKind, operation: Name | None, response_code: str = "") -> str:
+        """Return field 19 for an outcome: the operation's own text, else that of the bank's code, if any."""
+        own = self.texts.get(f"{outcome}-{operation}") or self.texts.get(f"{outcome}-{response_code}")
+        return own or self.texts[outcome]
 
     def screen(self, screen: "Screen", operation: Name | None) -> str:
         """Return what the customer reads, the operation's own screen where the profile has one."""
@@ -243,6 +252,7 @@ class Screen(StrEnum):
     IDLE = "idle"
     CARD = "card"
     USE_CHIP = "use_chip"
+    USE_STRIPE = "use_stripe"
     PIN = "pin"
     PIN_AGAIN = "pin_again"
     CASHIER = "cashier"
@@ -257,12 +267,18 @@ class Screen(StrEnum):
     NO_PAPER = "no_paper"
 
 
-def _keyed(rows: Rows, table: str, keys: type[StrEnum], **values: object) -> dict[str, str]:
-    """Every key has a text; that of one operation may have its own: ``approved-link-test``."""
+def _keyed(
+    rows: Rows, table: str, keys: type[StrEnum], *, by_code: StrEnum | None = None, **values: object
+) -> dict[str, str]:
+    """Every key has a text; that of one operation may have its own: ``approved-link-test``.
+
+    ``by_code``: the key whose text a response code of the bank may have for itself.
+    """
     texts = {str(key): rows.template(table, key, **values) for key in keys}
     for key in rows.texts(table):
-        general, dash, operation = key.partition("-")
-        if general not in list(keys) or (dash and operation not in list(Name)):
+        general, dash, ending = key.partition("-")
+        of_code = general == by_code and _RESPONSE_CODE.fullmatch(ending)
+        if general not in list(keys) or (dash and ending not in list(Name) and not of_code):
             raise rows.error(table, key, f"must be one of {', '.join(keys)}, alone or with -OPERATION")
         texts[key] = rows.template(table, key, **values)
     return texts
@@ -310,6 +326,7 @@ def _rules(rows: Rows) -> RuleRows:
         names_other=NamesOther(rows.choice("rules", "names_other", NamesOther)),
         pin_tries=rows.number("rules", "pin_tries", least=1, most=9),
         no_pin_limit=MinorUnits(rows.number("rules", "no_pin_limit")),
+        fallback=rows.flag("rules", "fallback"),
         most_questions=rows.number("rules", "most_questions", least=0, most=99),
         journal_size=rows.number("rules", "journal_size", least=1, most=9000),
         card_data_track2=rows.flag("rules", "card_data_track2"),

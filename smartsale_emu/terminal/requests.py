@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from smartsale_emu.payment.card import Card, card_of_track2
+from smartsale_emu.payment.test_pans import is_test_pan
 from smartsale_emu.sa.fields import Tag
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.terminal.operations import CODE_DIGITS, CODES, Operation, find_operation
@@ -14,6 +15,8 @@ from smartsale_emu.units import MAX_AMOUNT, CurrencyCode, Millis, MinorUnits
 
 CARD_WAIT_MOST = 3600
 """Seconds of field 57."""
+
+_LIVE_CARD = "the card of field 12 is not a known test card; --allow-live-cards takes it all the same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,13 @@ class Refusal:
     ern: str = ""
 
 
-def parse_request(message: Message, *, terminal_id: str, check_terminal_id: bool) -> Request | Refusal:
-    """Read a register's message. Never raises; a field that stands twice counts with its last value."""
+def parse_request(
+    message: Message, *, terminal_id: str, check_terminal_id: bool, live_cards: bool
+) -> Request | Refusal:
+    """Read a register's message. Never raises; a field that stands twice counts with its last value.
+
+    ``live_cards``: a card of the register may have any number, not only a known test number.
+    """
     code, mode = message.number(Tag.OPERATION_CODE, most_digits=CODE_DIGITS), message.text(Tag.COMMAND_MODE2)
     values = {tag: read(message.text(tag) or "") for tag, read in _READ.items()}
     amount, currency, ern = values[Tag.AMOUNT], values[Tag.CURRENCY_CODE], _ern(message)
@@ -89,6 +97,9 @@ def parse_request(message: Message, *, terminal_id: str, check_terminal_id: bool
     given_id = message.text(Tag.TERMINAL_ID)
     if check_terminal_id and given_id and given_id != terminal_id:
         return refuse(OutcomeKind.WRONG_TERMINAL, "field 27 names another terminal", Tag.TERMINAL_ID)
+    card = values[Tag.TRACK2] if Tag.TRACK2 in operation.optional else None
+    if card is not None and not live_cards and not is_test_pan(card.pan):
+        return refuse(OutcomeKind.BAD_FIELD, _LIVE_CARD, Tag.TRACK2)
     return Request(
         operation,
         str(code),
@@ -102,7 +113,7 @@ def parse_request(message: Message, *, terminal_id: str, check_terminal_id: bool
         slip=values[Tag.RECEIPT_NUMBER] or values[Tag.SLIP_NUMBER_52] or None,
         original_amount=values[Tag.ADDITIONAL_AMOUNT],
         copy_of_last=bool(values[Tag.COMMAND_MODE]),
-        card=values[Tag.TRACK2] if Tag.TRACK2 in operation.optional else None,
+        card=card,
     )
 
 

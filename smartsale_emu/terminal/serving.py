@@ -7,6 +7,7 @@ from smartsale_emu.payment.card import Card, EntryMode
 from smartsale_emu.payment.receipt import Form
 from smartsale_emu.sa.codes import Status
 from smartsale_emu.sa.fields import Tag
+from smartsale_emu.terminal.chip_work import ask_chip, reversal_icc, tell_chip_of_silence
 from smartsale_emu.terminal.effects import AskCashier, EnterPin, HandsOff, ReadCard, Wait
 from smartsale_emu.terminal.journal import EntryState
 from smartsale_emu.terminal.kept import keep_request
@@ -46,6 +47,13 @@ def prompt_chip(work: Work) -> None:
     _prompt_card(work, Screen.USE_CHIP)
 
 
+def prompt_stripe(work: Work) -> None:
+    """The chip does not answer: the stripe is read instead, and the bank is told so."""
+    work.card, work.chip_failed = None, True
+    work.note("decision", "the chip does not answer: its stripe may be read (the row fallback)")
+    _prompt_card(work, Screen.USE_STRIPE)
+
+
 def _prompt_card(work: Work, screen: Screen) -> None:
     work.ask(Wait())
     work.display(screen)
@@ -81,12 +89,12 @@ def call_bank(work: Work) -> None:
     """Ask the bank; what moves money is remembered before, as something to undo."""
     work.ask(Wait(), HandsOff())
     work.display(Screen.BANK)
-    work.memory = work.memory.next_stan()
+    work.next_message()
     message = _message(work)
     if work.undo is Undo.BY_REVERSAL:
         pending = Pending(
             operation=work.good_request.operation.name,
-            request=keep_request(message, work.safe),
+            request=keep_request(message, work.safe, reversal_icc(work)),
             stage=Stage.ASKED,
             because="the bank has been asked and its answer is not known",
         )
@@ -104,6 +112,7 @@ def _message(work: Work) -> AuthorizationRequest:
     request, card, pin = work.good_request, work.card, work.pin
     work.pin = None
     operation = request.operation
+    icc = ask_chip(work)
     return AuthorizationRequest(
         step=operation.step,
         transaction=_transaction(work),
@@ -114,9 +123,10 @@ def _message(work: Work) -> AuthorizationRequest:
         amount=request.amount or NOTHING,
         currency=request.currency,
         card=_card(work),
-        pin_block=work.safe.pin_block(pin, card.pan) if pin and card else None,
+        pin_block=work.safe.pin_block(pin, card.pan, work.memory.keys) if pin and card else None,
         original=_original(work),
         batch=work.memory.day if operation.moves_money else 0,
+        icc=icc,
     )
 
 
@@ -196,6 +206,7 @@ def answer_not_given(work: Work) -> None:
 def answer_unreachable(work: Work) -> None:
     """Not one byte left for the bank."""
     work.hang_up()
+    tell_chip_of_silence(work)
     work.forget_pending()
     work.end(OutcomeKind.NO_CONNECTION, work.because)
 
@@ -203,6 +214,7 @@ def answer_unreachable(work: Work) -> None:
 def answer_no_answer(work: Work) -> None:
     """The bank was asked something harmless and did not answer."""
     work.hang_up()
+    tell_chip_of_silence(work)
     work.end(OutcomeKind.INTERRUPTED, work.because)
 
 
@@ -233,6 +245,20 @@ def answer_approved(work: Work) -> None:
         work.write_slip(outcome, operation.form)
         work.remember(work.memory, work.entry(EntryState.TOLD, None))
     work.answer(outcome)
+
+
+def take_keys(work: Work) -> None:
+    """The bank's new session keys are right: from now on messages are made with them."""
+    held = work.safe.accepted(work.bank_said.keys, work.memory.keys)
+    for key in work.bank_said.keys:
+        work.note("decision", "a session key was changed", usage=str(key.usage), kcv=key.kcv)
+    work.remember(replace(work.memory, keys=held))
+    work.end(OutcomeKind.APPROVED, work.because, bank=work.bank)
+
+
+def refuse_keys(work: Work) -> None:
+    """A new session key does not match its check value, or none came: the old ones stay."""
+    work.end(OutcomeKind.KEYS_REFUSED, "the bank's new keys were not taken")
 
 
 # --- the end ---------------------------------------------------------------------------------------------

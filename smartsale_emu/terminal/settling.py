@@ -41,7 +41,8 @@ def attempt(work: Work) -> None:
 def _tell_totals(work: Work, transaction: Transaction) -> None:
     work.display(Screen.SETTLEMENT)
     work.reconciling.waiting = transaction
-    work.remember(replace(work.memory.next_stan(), settling=OWED))
+    work.next_message()
+    work.remember(replace(work.memory, settling=OWED))
     work.dial(_message(work, Step.RECONCILIATION, transaction, totals=work.memory.journal.totals()))
 
 
@@ -71,7 +72,7 @@ def _upload_next(work: Work) -> None:
     work.reconciling.waiting, kept = entry, entry.request
     if kept is None:
         raise AssertionError("what counts was asked of the bank")
-    work.memory = work.memory.next_stan()
+    work.next_message()
     message = replace(
         _message(work, Step.UPLOAD, kept.transaction),
         amount=MinorUnits(kept.amount),

@@ -8,7 +8,9 @@ from smartsale_emu.payment.authorization import Totals
 from smartsale_emu.payment.card import Card, EntryMode
 from smartsale_emu.payment.receipt import Form, ReceiptLayout, format_amount
 from smartsale_emu.payment.totals import Bucket
+from smartsale_emu.payment.verification import Tvr
 from smartsale_emu.sa.receipt_data import ReceiptRecord, ReceiptTag, build_receipt
+from smartsale_emu.terminal.chip_reading import ALWAYS_FOUND
 from smartsale_emu.terminal.journal import Entry, EntryState
 from smartsale_emu.terminal.memory import Memory
 from smartsale_emu.terminal.operations import OPERATIONS, Operation
@@ -24,6 +26,7 @@ _ENTRIES = {
     EntryMode.CONTACTLESS: "БЕСКОНТАКТНО",
     EntryMode.MAGSTRIPE: "МАГНИТНАЯ ПОЛОСА",
     EntryMode.MANUAL: "",
+    EntryMode.FALLBACK: "МАГНИТНАЯ ПОЛОСА",
 }
 
 
@@ -89,16 +92,18 @@ def day_values(
     return terminal_values(profile, memory, at) | totals_values(totals) | named
 
 
-def card_values(card: Card, *, pin_entered: bool) -> dict[str, str]:
-    """Return the values of a card that was read just now."""
-    return {"entry": _ENTRIES[card.entry_mode], "tvr": _tvr(card, pin_entered=pin_entered)}
+def card_values(card: Card, tvr: Tvr | None, *, pin_entered: bool) -> dict[str, str]:
+    """Return the values of a card that was read just now. ``tvr``: of a chip that made cryptograms."""
+    told = tvr.encode().hex().upper() if tvr is not None else _tvr(card, pin_entered=pin_entered)
+    return {"entry": _ENTRIES[card.entry_mode], "tvr": told}
 
 
 def _tvr(card: Card, *, pin_entered: bool) -> str:
-    """EMV Book 3, annex C5: no offline authentication, online PIN entered or not, over the floor limit."""
+    """Of a chip that makes no cryptograms: what is always found, online PIN or not."""
     if not card.aid:
         return ""
-    return f"8000{0x04 if pin_entered else 0:02X}8000"
+    tvr = ALWAYS_FOUND | Tvr.ONLINE_PIN_ENTERED if pin_entered else ALWAYS_FOUND
+    return tvr.encode().hex().upper()
 
 
 def totals_values(totals: Totals, prefix: str = "") -> dict[str, str]:

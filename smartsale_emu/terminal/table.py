@@ -38,6 +38,7 @@ class Kind(StrEnum):
     CASHIER_NEEDED = "a reference is missing"
     CARD_NEEDED = "card needed"
     CHIP_NEEDED = "card, chip must be used"
+    STRIPE_NEEDED = "card, chip does not answer"
     PIN_NEEDED = "card, PIN needed"
     BANK_NEEDED = "nothing more is needed, the bank is asked"
     CARD_ANSWERED = "card, no bank needed"
@@ -54,9 +55,12 @@ class Kind(StrEnum):
     BANK_UNREACHABLE = "bank unreachable"
     BANK_APPROVED = "bank approved"
     APPROVED_TOO_LATE = "bank approved, customer had cancelled"
+    CARD_REFUSED = "bank approved, the card refused it"
     BANK_DECLINED = "bank declined"
     PIN_WRONG = "wrong PIN, tries left"
     NO_ANSWER = "no usable answer, money at stake"
+    KEYS_TAKEN = "bank gave keys that are right"
+    KEYS_REFUSED = "bank gave a key that is wrong"
     NO_ANSWER_HARMLESS = "no usable answer, nothing to undo"
     REVERSAL_ENDED = "reversal answered"
     DAY_CLOSED = "bank agreed, day closed"
@@ -64,7 +68,7 @@ class Kind(StrEnum):
     UPLOAD_TAKEN = "bank took an upload"
     CLOSING_REFUSED = "bank will not close the day"
     ATTEMPT_FAILED = "attempt failed"
-    ATTEMPT_FAILED_HARMLESS = "attempt failed, the request needs no bank"
+    ATTEMPT_FAILED_HARMLESS = "attempt failed, the request needs no bank or brings keys"
     ANSWER_TAKEN = "final answer acknowledged"
     ANSWER_IN_DOUBT = "final answer kept in doubt"
     ANSWER_LOST = "final answer lost, money at stake"
@@ -123,6 +127,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(S.CARD_PROMPT, K.PIN_NEEDED, S.PIN_ENTRY, serving.prompt_pin),
     Row(S.CARD_PROMPT, K.BANK_NEEDED, S.BANK_CONNECT, serving.call_bank),
     Row(S.CARD_PROMPT, K.CHIP_NEEDED, None, serving.prompt_chip),
+    Row(S.CARD_PROMPT, K.STRIPE_NEEDED, None, serving.prompt_stripe),
     Row(S.CARD_PROMPT, K.CARD_ANSWERED, S.ANSWERING, serving.answer_card),
     Row(S.CARD_PROMPT, K.REFUSED_HERE, S.ANSWERING, serving.answer_refused_here),
     Row(S.CARD_PROMPT, K.CANCELLED, S.ANSWERING, serving.answer_cancelled),
@@ -138,7 +143,10 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(S.BANK_CONNECT, K.CANCELLED, S.ANSWERING, serving.answer_cancelled),
     Row(S.BANK_CONNECT, K.REGISTER_LEFT, S.IDLE, serving.drop),
     Row(S.BANK_ANSWER, K.BANK_APPROVED, S.ANSWERING, serving.answer_approved),
+    Row(S.BANK_ANSWER, K.KEYS_TAKEN, S.ANSWERING, serving.take_keys),
+    Row(S.BANK_ANSWER, K.KEYS_REFUSED, S.ANSWERING, serving.refuse_keys),
     Row(S.BANK_ANSWER, K.APPROVED_TOO_LATE, S.UNDOING, undoing.undo_withdrawn),
+    Row(S.BANK_ANSWER, K.CARD_REFUSED, S.UNDOING, undoing.undo_refused_by_card),
     Row(S.BANK_ANSWER, K.BANK_DECLINED, S.ANSWERING, serving.answer_declined),
     Row(S.BANK_ANSWER, K.PIN_WRONG, S.PIN_ENTRY, serving.prompt_pin_again),
     Row(S.BANK_ANSWER, K.CANCELLED, None, serving.withdraw),
@@ -177,6 +185,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(S.RETRYING, K.BANK_ASKED, None, serving.note_asked),
     # what is owed, with nobody
     Row(S.OWING, K.REQUEST_HELD, S.CLEARING, undoing.clear_first),
+    Row(S.OWING, K.BANK_NEEDED, S.BANK_CONNECT, serving.call_bank),
     Row(S.OWING, K.SETTLEMENT_NEEDED, S.SETTLING, settling.begin),
     Row(S.OWING, K.RETRY_DUE, S.RETRYING, undoing.pay),
     Row(S.OWING, K.DEBT_GONE, S.IDLE, serving.rest),
@@ -246,6 +255,7 @@ NEEDS = frozenset(
         K.CASHIER_NEEDED,
         K.CARD_NEEDED,
         K.CHIP_NEEDED,
+        K.STRIPE_NEEDED,
         K.PIN_NEEDED,
         K.BANK_NEEDED,
         K.CARD_ANSWERED,
@@ -258,7 +268,10 @@ BANK = frozenset(
         K.BANK_ASKED,
         K.BANK_UNREACHABLE,
         K.BANK_APPROVED,
+        K.KEYS_TAKEN,
+        K.KEYS_REFUSED,
         K.APPROVED_TOO_LATE,
+        K.CARD_REFUSED,
         K.BANK_DECLINED,
         K.PIN_WRONG,
         K.NO_ANSWER,
@@ -306,6 +319,7 @@ IGNORED_ROWS: tuple[Ignored, ...] = (
         "something is owed: every request is held behind it",
     ),
     Ignored(frozenset({S.IDLE}), frozenset({K.CARD_ANSWERED}), "no card is asked for"),
+    Ignored(frozenset({S.IDLE, S.CASHIER}), frozenset({K.STRIPE_NEEDED}), "no chip has been in the reader"),
     Ignored(
         frozenset({S.CASHIER}), frozenset({K.CARD_ANSWERED}), "what asks the cashier asks the bank as well"
     ),

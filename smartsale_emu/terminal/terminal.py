@@ -12,6 +12,7 @@ from transitions import EventData, Machine
 from smartsale_emu.payment.receipt import ReceiptLayout
 from smartsale_emu.sa.codes import CommandResult
 from smartsale_emu.sa.tlv import Message
+from smartsale_emu.terminal.chip_work import tell_chip
 from smartsale_emu.terminal.classify import classify, reversal_decision
 from smartsale_emu.terminal.effects import Note, TerminalEffect
 from smartsale_emu.terminal.events import (
@@ -69,7 +70,11 @@ def build_machine(position: _Position, work: Work) -> Machine:
 
 
 class Terminal:
-    """The Smart Sale application. ``layout``: of its slips; ``epoch``: local date and time of ``now`` = 0."""
+    """The Smart Sale application.
+
+    ``layout``: of its slips; ``epoch``: local date and time of ``now`` = 0. ``live_cards``: a card that the
+    register read may have any number, not only a known test number.
+    """
 
     def __init__(
         self,
@@ -80,9 +85,11 @@ class Terminal:
         epoch: datetime,
         *,
         scheme: Scheme = Scheme.KPH,
+        live_cards: bool = False,
     ) -> None:
         memory = replace(memory, terminal_id=profile.terminal_id)
         self._work = Work(profile, layout, memory, safe, epoch, scheme)
+        self._live_cards = live_cards
         self._position = _Position()
         self._machine = build_machine(self._position, self._work)
         self._deadline: Millis | None = None
@@ -190,6 +197,8 @@ class Terminal:
                 work.paper = loaded
             case BankReplied(_, answer):
                 work.bank = answer
+                if self.state is State.BANK_ANSWER:
+                    tell_chip(work)
             case RegisterLeft():
                 work.fate = FinalFate.GONE
             case AnswerFate(fate):
@@ -207,7 +216,10 @@ class Terminal:
         work.clear_desk()
         work.message, work.debt_tried = message, debt_tried
         work.request = parse_request(
-            message, terminal_id=profile.terminal_id, check_terminal_id=profile.rules.check_terminal_id
+            message,
+            terminal_id=profile.terminal_id,
+            check_terminal_id=profile.rules.check_terminal_id,
+            live_cards=self._live_cards,
         )
         request = work.request
         if message.repeated:
@@ -237,6 +249,7 @@ class Terminal:
         work, found = self._work, plan(self._work)
         work.request, work.original, work.asking = found.request, found.original, found.asking
         work.card, work.refused = found.card or work.card, found.refused
+        work.chip = found.chip or work.chip
         if found.refused is not None:
             work.because = found.refused.because
         return found.need

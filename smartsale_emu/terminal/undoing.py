@@ -1,11 +1,13 @@
 """The actions of a reversal: by the pinpad itself, and operation 53 (PROTOCOL.md, sections 0.3 and 0.4)."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from smartsale_emu.payment.authorization import AuthorizationAnswer, Step
 from smartsale_emu.payment.receipt import CardFace, Form
 from smartsale_emu.terminal import settling
+from smartsale_emu.terminal.chip_work import tell_chip_of_silence
 from smartsale_emu.terminal.effects import HandsOff, Wait
 from smartsale_emu.terminal.events import FinalFate, RequestReceived
 from smartsale_emu.terminal.journal import Entry, EntryState
@@ -32,9 +34,15 @@ def pay(work: Work) -> None:
 
 
 def attempt(work: Work) -> None:
-    """Send the reversal that is owed: 0400 at first, 0401 after. Remembered before it leaves."""
+    """Send the reversal that is owed: 0400 at first, 0401 after. Remembered before it leaves.
+
+    Its time is later than the original's, so that the answer to one is never taken for that to the other.
+    """
     work.hang_up()
-    stamped = replace(work.owed, reversing_at=work.owed.reversing_at or work.date.isoformat())
+    work.next_keys()
+    soonest = datetime.fromisoformat(work.owed.request.sent_at) + timedelta(seconds=1)
+    moment = max(work.date, soonest).isoformat()
+    stamped = replace(work.owed, reversing_at=work.owed.reversing_at or moment)
     message = reversal_of(stamped, work.safe)
     counted = replace(stamped, stage=Stage.REVERSING, attempts=stamped.attempts + 1)
     work.note("decision", counted.because, reversal_of=counted.request.stan, attempt=counted.attempts)
@@ -89,6 +97,7 @@ def _remember_undone(work: Work, memory: Memory, entry: Entry | None) -> None:
 def undo_unanswered(work: Work) -> None:
     """The bank was asked and gave no usable answer: reverse, then tell the register 39 = 53."""
     work.hang_up()
+    tell_chip_of_silence(work)
     work.outcome = Outcome(OutcomeKind.INTERRUPTED, work.because, card=work.face)
     work.write_slip(work.outcome, Form.INTERRUPTED)
     _start(work, work.because)
@@ -96,7 +105,15 @@ def undo_unanswered(work: Work) -> None:
 
 def undo_withdrawn(work: Work) -> None:
     """The bank approved what the customer had cancelled: 13 and 14 are told, 39 is 53."""
-    because = "approved, but the customer had cancelled"
+    _undo_approved(work, "approved, but the customer had cancelled")
+
+
+def undo_refused_by_card(work: Work) -> None:
+    """The bank approved what the card refuses: 13 and 14 are told, 39 is 53."""
+    _undo_approved(work, work.because)
+
+
+def _undo_approved(work: Work, because: str) -> None:
     work.outcome = Outcome(OutcomeKind.INTERRUPTED, because, bank=work.bank_said, card=work.face)
     work.write_slip(work.outcome, Form.INTERRUPTED)
     refused = answered(
@@ -114,6 +131,7 @@ def undo_abandoned(work: Work) -> None:
     """The register left while the bank was asked."""
     because = work.because
     work.hang_up()
+    tell_chip_of_silence(work)
     work.ask(HandsOff())
     work.clear_desk()
     _start(work, because)
@@ -228,7 +246,7 @@ def serve_in_open_day(work: Work) -> None:
 
 
 def serve_without_bank(work: Work) -> None:
-    """The attempt failed, and the request needs no bank."""
+    """The attempt failed, and the request needs no bank, or brings the keys to speak with it."""
     work.hang_up()
     _serve(work, debt_tried=True)
 

@@ -4,17 +4,26 @@ The actions of the table (``serving``, ``settling``, ``undoing``) are functions 
 effects and replace the memory; they never change the state: that is the table's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Totals, Transaction
+from smartsale_emu.errors import KeySlotError
+from smartsale_emu.payment.authorization import (
+    AuthorizationAnswer,
+    AuthorizationRequest,
+    Step,
+    Totals,
+    Transaction,
+)
 from smartsale_emu.payment.card import Card
 from smartsale_emu.payment.receipt import CardFace, Form, ReceiptLayout, format_amount
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.security.masking import Secret
+from smartsale_emu.security.protection import SessionKey
 from smartsale_emu.terminal.answers import Asked, build_answer, field_15, field_19
+from smartsale_emu.terminal.chip_reading import Reading
 from smartsale_emu.terminal.effects import (
     Answer,
     CallBank,
@@ -81,6 +90,8 @@ class Work:
         self.paper = True
         self._epoch = epoch
         self._calls = 0
+        self._dialled: Step | None = None
+        self._keys_on_disk = memory.keys
         self.reconciling = Reconciling()
         self.clear_desk()
 
@@ -95,6 +106,8 @@ class Work:
         self.can_ask = True
         self.debt_tried = False
         self.card: Card | None = None
+        self.chip: Reading | None = None
+        self.chip_failed = False
         self.pin: Secret | None = None
         self.pin_entered = False
         self.bank: AuthorizationAnswer | None = None
@@ -184,6 +197,7 @@ class Work:
     def remember(self, memory: Memory, *entries: Entry, anew: bool = False) -> None:
         """Replace the memory, on disk too, before the next effect. ``entries`` go into its journal."""
         self.memory = replace(memory, journal=memory.journal.plus(entries)) if entries else memory
+        self._keys_on_disk = self.memory.keys
         self.ask(Remember(self.memory, entries, anew))
 
     def forget_pending(self) -> None:
@@ -195,9 +209,9 @@ class Work:
             self.remember(replace(self.memory, pending=None))
 
     def take_attempt_back(self) -> None:
-        """Not one byte of the reversal left: the next one is no repeat, even if the power fails before it."""
+        """Not one byte of a reversal left: the next one is no repeat, even if the power fails before it."""
         pending = self.memory.pending
-        if pending is not None and pending.attempts > 0:
+        if self._dialled is Step.REVERSAL and pending is not None and pending.attempts > 0:
             self.remember(replace(self.memory, pending=replace(pending, attempts=pending.attempts - 1)))
 
     def display(self, screen: Screen, *, tries: int = 0) -> None:
@@ -218,11 +232,36 @@ class Work:
 
     # --- the bank ----------------------------------------------------------------------------------------
 
+    def next_message(self) -> None:
+        """The next message to the bank has a STAN and keys of its own."""
+        self.memory = self.memory.next_stan()
+        self.next_keys()
+
+    def next_keys(self) -> None:
+        """The next message to the bank has keys of its own."""
+        held = self.memory.keys
+        self.memory = replace(self.memory, keys=self.safe.for_next_message(held))
+        if held.session and not self.memory.keys.session:
+            self.note("decision", "the session keys are of no use any more: those of the slots are used")
+
+    def are_right(self, offered: Iterable[SessionKey]) -> bool:
+        """Tell whether the bank's new keys match their check values."""
+        offered = tuple(offered)
+        try:
+            self.safe.accepted(offered, self.memory.keys)
+        except KeySlotError as error:
+            self.note("decision", str(error))
+            return False
+        return bool(offered)
+
     def dial(self, request: AuthorizationRequest) -> None:
-        """Call the bank; what the call brings carries its number."""
+        """Call the bank; what the call brings carries its number. No KSN leaves before it is on disk."""
+        keys = self.memory.keys
         self._calls += 1
-        self.call = self._calls
-        self.ask(CallBank(self.call, request))
+        self.call, self._dialled = self._calls, request.step
+        if keys != self._keys_on_disk:
+            self.remember(self.memory)
+        self.ask(CallBank(self.call, replace(request, ksn=bytes.fromhex(keys.ksn)), keys))
 
     def hang_up(self) -> None:
         """Give the open call up, if there is one."""
@@ -259,7 +298,8 @@ class Work:
                 "aid": face.aid,
             }
         if self.card is not None:
-            values |= card_values(self.card, pin_entered=self.pin_entered)
+            tvr = self.chip.tvr_at_the_end if self.chip else None
+            values |= card_values(self.card, tvr, pin_entered=self.pin_entered)
         if bank is not None:
             values |= {"authorization_code": bank.authorization_code, "rrn": bank.rrn}
             if bank.balance is not None:

@@ -22,7 +22,7 @@ from smartsale_emu.units import Millis
 
 
 def screen(state: str, holder: Cardholder) -> Screen:
-    return Screen(Path(state), holder, datetime(2026, 11, 23, 9, 30))
+    return Screen(Path(state), holder, (), datetime(2026, 11, 23, 9, 30))
 
 
 def test_brackets_in_a_path_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

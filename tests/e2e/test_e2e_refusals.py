@@ -204,7 +204,7 @@ def test_a_missing_or_wrong_key(own_copy: Path, tmp_path: Path, fault: str) -> N
         case "kcv":
             pin_key.write_text(text.replace('kcv = "08D7B4"', 'kcv = "08D7B5"'), encoding="utf-8")
         case "broken":
-            pin_key.write_text(text.replace("value = ", "value == "), encoding="utf-8")
+            pin_key.write_text(text.replace("cryptogram = ", "cryptogram == "), encoding="utf-8")
         case _:
             (keys / f"{fault}.toml").unlink()
     command = [
@@ -275,3 +275,15 @@ def test_a_trace_on_a_full_disk(tmp_path: Path) -> None:
     assert server.wait() == 2
     (line,) = server.stderr().splitlines()
     assert "no space left" in line
+
+
+@pytest.mark.parametrize(("options", "told"), [((), ("53", "ER2")), (("--allow-live-cards",), ("16", "014"))])
+def test_a_card_of_the_register_that_is_no_test_card(
+    tmp_path: Path, options: tuple[str, ...], told: tuple[str, str]
+) -> None:
+    """The mock bank does not know it either, but it is asked only where that is allowed."""
+    with pinpad(tmp_path / "state", *QUICK, *options, port="tcp:127.0.0.1:0") as server:
+        till = Till(Wire(server.port))
+        answer = till.ask({**SALE, 12: b"2200110000000001=30121010000000000"})
+        till.wire.close()
+        assert (answer[39].decode(), answer[15].decode()) == told

@@ -7,6 +7,7 @@ rules that a test gives it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from smartsale_emu.host.dialect import Dialect
 from smartsale_emu.host.followers import Followers
 from smartsale_emu.host.ledger import MemoryLedger, Operation, OperationState
 from smartsale_emu.host.profile import BankProfile
-from smartsale_emu.host.session import BankSession
+from smartsale_emu.host.session import BankSession, Exchange
 from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step, Transaction
 from smartsale_emu.payment.card import TestCard, parse_card
 from smartsale_emu.payment.cardholder import Cardholder
+from smartsale_emu.payment.chip_shelf import ChipShelf, CounterBook
 from smartsale_emu.payment.receipt import ReceiptLayout
 from smartsale_emu.payment.totals import Totals
 from smartsale_emu.sa.framing import Block, Control, Frame, FrameDecoder, encode_frame
@@ -62,9 +64,14 @@ def _cards() -> dict[str, TestCard]:
     return {f.stem: parse_card(f.read_text(encoding="utf-8"), name=f.stem, origin=f.name) for f in files}
 
 
-def _bank_profile() -> BankProfile:
-    file = PACKAGE / "host" / "profiles" / "generic-ascii.toml"
-    return BankProfile.parse(file.read_text(encoding="utf-8"), file.name)
+def _bank_profile_text(name: str) -> tuple[str, str]:
+    file = PACKAGE / "host" / "profiles" / f"{name}.toml"
+    return file.read_text(encoding="utf-8"), file.name
+
+
+def bank_profile(name: str) -> BankProfile:
+    """Return a bank profile that is shipped."""
+    return BankProfile.parse(*_bank_profile_text(name), base=_bank_profile_text)
 
 
 PROFILES = {name: _profile(name) for name in ("unipos-2018", "unipos-2023")}
@@ -75,7 +82,7 @@ CARDS = _cards()
 KEYS = KeyRing(
     parse_key(file.read_text(encoding="utf-8"), file.name) for file in sorted((TOP / "keys").glob("*.toml"))
 )
-BANK_PROFILE = _bank_profile()
+BANK_PROFILE = bank_profile("generic-ascii")
 DIALECT = Dialect(BANK_PROFILE)
 
 AFTER_ALL = 400_000
@@ -206,8 +213,26 @@ class ScriptedBank:
         return replace(said, step=request.step, stan=request.stan, terminal_id=request.terminal_id)
 
 
+class Overheard(BankSession):
+    """A connection on which somebody listens, and may change what the bank answers."""
+
+    def __init__(self, shop: "Shop") -> None:
+        super().__init__(shop.bank, shop.dialect, shop.bank.bank.guard(shop.dialect))
+        self._shop = shop
+
+    def receive(self, data: bytes, at: datetime) -> tuple[bytes, list[Exchange]]:
+        self._shop.sent.append(data)
+        reply, exchanges = super().receive(self._shop.on_way_there(data), at)
+        self._shop.exchanges += exchanges
+        return self._shop.on_way_back(reply), exchanges
+
+
 class Shop:
-    """One pinpad, its bank, and every register that ever stood on the line."""
+    """One pinpad, its bank, and every register that ever stood on the line.
+
+    ``sent``: what has reached the bank, message after message, and ``exchanges`` what it made of it;
+    ``on_way_there`` and ``on_way_back``: change messages and answers.
+    """
 
     def __init__(
         self,
@@ -218,26 +243,52 @@ class Shop:
         traced: bool = False,
         epoch: datetime = EPOCH,
         memory: Memory | None = None,
+        bank_profile: BankProfile = BANK_PROFILE,
+        live_cards: bool = False,
     ) -> None:
         self.profile = profile
+        self.counters = CounterBook()
+        self.bank_profile, self.dialect = bank_profile, Dialect(bank_profile)
         self.ledger = MemoryLedger()
-        self.bank = ScriptedBank(Bank(BANK_PROFILE, CARDS.values(), self.ledger, KEYS))
+        self.bank = self.bank_with(bank_profile)
+        self.sent: list[bytes] = []
+        self.exchanges: list[Exchange] = []
+        self.on_way_there: Callable[[bytes], bytes] = lambda data: data
+        self.on_way_back: Callable[[bytes], bytes] = lambda reply: reply
+        self._offered = 0
         self._traced, self._epoch, self._first_memory = traced, epoch, memory or Memory()
+        self._live_cards = live_cards
         self._drawn = 0
         self.tills: list[HandTill] = []
         self.reversed_for_register: set[int] = set()
         self.unsure: set[str] = set()
         holder = cardholder or (customer(card) if card else Cardholder(None))
-        self.world = World(self._boot, self._answer_the_phone, cardholder=holder, epoch=epoch)
+        shelf = ChipShelf(KEYS, self.counters)
+        self.world = World(self._boot, self._answer_the_phone, cardholder=holder, shelf=shelf, epoch=epoch)
+
+    def bank_with(self, profile: BankProfile) -> ScriptedBank:
+        """Return a bank of this profile on the ledger of this shop."""
+        return ScriptedBank(Bank(profile, CARDS.values(), self.ledger, KEYS, entropy=self._new_key))
+
+    def _new_key(self, count: int) -> bytes:
+        self._offered += 1
+        return sha256(self._offered.to_bytes(4)).digest()[:count]
 
     def _answer_the_phone(self) -> BankSession:
-        return BankSession(self.bank, DIALECT)
+        return Overheard(self)
 
     def _boot(self, saved: str | None) -> Emulator:
         memory = parse_memory(saved, origin="memory") if saved else self._first_memory
-        safe = TerminalSafe(KEYS, self._entropy)
+        safe = TerminalSafe(KEYS, self._entropy, self.bank_profile.protection)
         return Emulator(
-            self.profile, DIALECT, memory, safe, layout=LAYOUT, epoch=self._epoch, traced=self._traced
+            self.profile,
+            self.dialect,
+            memory,
+            safe,
+            layout=LAYOUT,
+            epoch=self._epoch,
+            traced=self._traced,
+            live_cards=self._live_cards,
         )
 
     def _entropy(self, count: int) -> bytes:
@@ -399,7 +450,7 @@ def assert_day(shop: Shop) -> None:
 
 def left_at_bank(shop: Shop, row: Operation) -> int:
     """How much of an operation the bank still lets be voided, returned or completed, in minor units."""
-    followers = Followers(BANK_PROFILE, shop.ledger)
+    followers = Followers(shop.bank_profile, shop.ledger)
     if row.transaction is not Transaction.PREAUTHORIZATION:
         return followers.left(row)
     return followers.held(row) if followers.is_open(row) else 0

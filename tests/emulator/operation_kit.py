@@ -10,10 +10,8 @@ from emulator_kit import (
     CARDS,
     EOT,
     EPOCH,
-    KEYS,
     SALE_AMOUNT,
     HandTill,
-    ScriptedBank,
     Shop,
     assert_agreed,
     outcome,
@@ -21,7 +19,6 @@ from emulator_kit import (
     text,
 )
 
-from smartsale_emu.host.bank import Bank
 from smartsale_emu.sa.receipt_data import ReceiptTag, parse_receipt
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.units import calendar
@@ -162,5 +159,4 @@ def agreed(shop: Shop) -> None:
 
 def strict_bank(shop: Shop, **rules: bool) -> None:
     """The bank takes no partial operations; the terminal does not know that."""
-    profile = replace(BANK_PROFILE, **rules)  # type: ignore[arg-type]
-    shop.bank = ScriptedBank(Bank(profile, CARDS.values(), shop.ledger, KEYS))
+    shop.bank = shop.bank_with(replace(BANK_PROFILE, **rules))  # type: ignore[arg-type]

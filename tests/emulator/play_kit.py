@@ -7,14 +7,11 @@ from datetime import datetime, timedelta
 
 from emulator_kit import (
     ACK,
-    BANK_PROFILE,
     CARDS,
     EOT,
     EPOCH,
-    KEYS,
     NAK,
     PROFILE,
-    ScriptedBank,
     Shop,
     left_at_bank,
     request,
@@ -22,7 +19,6 @@ from emulator_kit import (
 )
 from operation_kit import SHORT, done, user_command
 
-from smartsale_emu.host.bank import Bank
 from smartsale_emu.host.ledger import Changes, Operation, OperationKey, OperationState
 from smartsale_emu.host.profile import BankProfile
 from smartsale_emu.payment.authorization import AuthorizationRequest, CardData, Step, Transaction
@@ -102,14 +98,16 @@ def approved(shop: Shop) -> list[Operation]:
 # --- the same shop once more -----------------------------------------------------------------------------
 
 
-def once_more(shop: Shop, *, profile: BankProfile = BANK_PROFILE) -> Shop:
+def once_more(shop: Shop, *, profile: BankProfile | None = None) -> Shop:
     """Return a copy of a shop at rest, an hour later: the bank's books, the memory, the registers."""
     epoch = EPOCH + MEANWHILE + timedelta(milliseconds=shop.world.now)
-    copy = Shop(PROFILE, epoch=epoch.replace(microsecond=0), memory=shop.memory)
+    bank = profile or shop.bank_profile
+    copy = Shop(PROFILE, epoch=epoch.replace(microsecond=0), memory=shop.memory, bank_profile=bank)
+    copy._offered = shop._offered
     copy.world.cardholder = shop.world.cardholder
     copy.world._disk.append(dump_memory(shop.memory))
     vars(copy.ledger).update(deepcopy(vars(shop.ledger)))
-    copy.bank = ScriptedBank(Bank(profile, CARDS.values(), copy.ledger, KEYS))
+    vars(copy.counters).update(deepcopy(vars(shop.counters)))
     copy.tills, copy.unsure = list(shop.tills), set(shop.unsure)
     copy.reversed_for_register = set(shop.reversed_for_register)
     return copy

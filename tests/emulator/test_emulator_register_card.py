@@ -24,6 +24,7 @@ from operation_kit import (
     void,
 )
 
+from smartsale_emu.payment.authorization import Step
 from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.payment.cardholder import Cardholder
 from smartsale_emu.security.masking import Secret
@@ -75,6 +76,53 @@ def test_a_card_of_the_register_with_a_pin_in_its_service_code_is_asked_for_the_
     shop = Shop(cardholder=Cardholder(None, Secret("1234")))
     done(shop, money(SALE, SALE_AMOUNT, f12=track))
     assert shop.bank.heard[-1].pin_block is not None
+
+
+LIVE_TRACK = "2200110000000001=30121010000000000"
+"""Of a card that is in no list of test cards, in a range of real ones."""
+
+
+@pytest.mark.parametrize("code", [SALE, CASH, TOP_UP, HOLD, VOUCHER])
+def test_a_card_of_the_register_that_is_no_test_card_is_refused(code: int) -> None:
+    """A real card by mistake: nothing of it leaves for the bank."""
+    shop = Shop(traced=True)
+    final = shop.serve(money(code, SALE_AMOUNT, f12=LIVE_TRACK))
+    assert outcome(final)[:3] == ("53", "ER2", "ОШИБКА В ЗАПРОСЕ: ПОЛЕ 12")
+    assert shop.bank.heard == []
+
+
+def test_a_card_of_the_register_that_is_no_test_card_goes_to_the_bank_where_it_is_allowed() -> None:
+    shop = Shop(live_cards=True)
+    assert outcome(shop.serve(money(SALE, SALE_AMOUNT, f12=LIVE_TRACK)))[:2] == ("16", "014")
+    heard = shop.bank.heard[-1].card
+    assert heard is not None
+    assert heard.pan == LIVE_TRACK[:16]
+
+
+GOODS_ONLY, ANYTHING, CASH_ONLY, MACHINES_ONLY = "102", "101", "104", "103"
+
+
+@pytest.mark.parametrize(
+    ("service", "code", "allowed"),
+    [
+        (GOODS_ONLY, SALE, True),
+        (GOODS_ONLY, HOLD, True),
+        (GOODS_ONLY, CASH, False),
+        ("105", CASH, False),
+        ("107", CASH, False),
+        (ANYTHING, CASH, True),
+        (CASH_ONLY, CASH, True),
+        (CASH_ONLY, SALE, False),
+        (CASH_ONLY, HOLD, False),
+        (MACHINES_ONLY, CASH, False),
+        (MACHINES_ONLY, SALE, False),
+    ],
+)
+def test_a_stripe_is_used_for_what_its_service_code_allows(service: str, code: int, allowed: bool) -> None:
+    shop = Shop(traced=True)
+    final = shop.serve(money(code, SALE_AMOUNT, f12=f"5555555555554444=3012{service}0000000000"))
+    heard = [one for one in shop.bank.heard if one.step is Step.FINANCIAL]
+    assert (bool(heard), outcome(final)[2] == "ОТКЛОНЕНО КАРТОЙ") == (allowed, not allowed)
 
 
 BAD_TRACKS = [

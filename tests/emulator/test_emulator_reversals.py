@@ -194,6 +194,20 @@ def test_every_request_is_served_when_the_attempt_succeeds(frame: bytes) -> None
     assert_agreed(shop)
 
 
+def test_a_call_that_is_no_reversal_takes_no_attempt_back() -> None:
+    """What was sent once is repeated as 0401, whatever else could not reach the bank meanwhile."""
+    shop = Shop(card="mir-contactless")
+    lost = {0, 1}  # the sale, its first reversal
+    shop.world.delivery = lambda number: Delivery.LOST_BACK if number in lost else Delivery.UNREACHABLE
+    shop.serve(sale())
+    shop.serve(request({25: 66}))
+    shop.settle()
+    undone = [heard for heard in shop.bank.heard if heard.step is Step.REVERSAL]
+    assert [heard.attempt > 0 for heard in undone] == [False, *([True] * (len(undone) - 1))]
+    assert len(undone) > 1
+    assert_agreed(shop)
+
+
 def test_a_request_joins_the_attempt_that_is_under_way() -> None:
     shop = owing()
     shop.reach(State.RETRYING)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import test_emulator_chip as chip
+import test_emulator_keys as keys
 import test_emulator_outcomes as outcomes
 import test_emulator_requests as requests
 import test_emulator_reversals as reversals
@@ -245,8 +247,13 @@ STORIES: list[Callable[[], object]] = [
     settlements.test_a_bank_that_takes_no_surplus_leaves_the_day_open_and_operations_go_on,
     lambda: settlements.test_the_register_leaves_at_message(3, vanishing.close),
     lambda: settlements.test_the_bank_fails_at_message(2, Delivery.LOST_BACK),
+    lambda: keys.test_twice_in_a_row("nac-bcd"),
+    lambda: keys.test_a_key_that_is_wrong_leaves_the_old_ones("nac-bcd", False, keys.wrong_kcv),
+    lambda: keys.test_a_key_change_heals_a_pinpad_whose_macs_the_bank_refuses("nac-bcd"),
     a_link_test_is_given_up,
     an_answer_that_moves_nothing_is_lost,
+    chip.test_why_it_is_reversed_is_told,
+    chip.test_the_stripe_is_read_when_the_chip_does_not_answer,
 ]
 
 

@@ -38,7 +38,7 @@ from operation_kit import (
 from play_kit import forget
 from tunnel_kit import Ask, OurTill, TunnelShop, TunnelTill, settle_and_agree
 
-from smartsale_emu.host.framing import frame as framed
+from smartsale_emu.host.framing import PLAIN
 from smartsale_emu.payment.authorization import AuthorizationRequest
 from smartsale_emu.register.effects import Waited
 from smartsale_emu.register.habits import FinalHabit, Habits
@@ -95,7 +95,7 @@ def test_a_sale_sends_its_frames_in_the_recorded_order_and_shape() -> None:
     assert closed == HOST_CLOSE
     message = data_of(sent)
     (asked,) = shop.bank.heard
-    assert message.get(70) == framed(DIALECT.encode_request(asked))
+    assert message.get(70) == PLAIN.frame(DIALECT.encode_request(asked))
     of_record = [
         Record(tag, data_of(HOST_SEND).get(70) or b"") if tag == 70 else Record(tag, value)
         for tag, value in message.records

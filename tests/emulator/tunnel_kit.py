@@ -10,7 +10,6 @@ from typing import Any
 
 from emulator_kit import (
     ACK,
-    DIALECT,
     EOT,
     EPOCH,
     KEYS,
@@ -34,8 +33,8 @@ from smartsale_emu.runtime.ports import BankAddress
 from smartsale_emu.sa.framing import Control, encode_frame
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.sa.tunnel_frames import Step as Ask
+from smartsale_emu.scenario.connection import Connection
 from smartsale_emu.scenario.till import FETCH_WAIT, SessionTill
-from smartsale_emu.scenario.virtual import Connection
 from smartsale_emu.security.safe import TerminalSafe
 from smartsale_emu.terminal.memory import parse_memory
 from smartsale_emu.units import Millis, later
@@ -301,10 +300,10 @@ class TunnelShop(Shop):
 
     def _boot(self, saved: str | None) -> Emulator:
         memory = parse_memory(saved, origin="memory") if saved else self._first_memory
-        safe = TerminalSafe(KEYS, self._entropy)
+        safe = TerminalSafe(KEYS, self._entropy, self.bank_profile.protection)
         return Emulator(
             self.profile,
-            DIALECT,
+            self.dialect,
             memory,
             safe,
             layout=LAYOUT,

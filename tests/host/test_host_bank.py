@@ -55,7 +55,7 @@ DECISIONS: list[tuple[str, AuthorizationRequest, str, str]] = [
     ("over the limit", kit.sale(1, 100_001, "mir-limited"), "61", "100000 at most"),
     ("issuer down", kit.sale(1, 1200, "mir-issuer-down"), "91", "forces"),
     ("issuer broken", kit.sale(1, 1200, "mir-system-error"), "96", "forces"),
-    ("PIN block of another key", garbled_pin_block(), "96", "another key"),
+    ("PIN block of another key", garbled_pin_block(), "81", "another key"),
     ("no card", replace(kit.sale(1, 1200), card=None), "96", "without a card"),
     ("no purchase", replace(kit.sale(1, 1200), transaction=Transaction.ECHO), "96", "asks nothing"),
 ]

@@ -19,6 +19,7 @@ from smartsale_emu.host.ledger import (
     Changes,
     Claim,
     ClosedBatch,
+    KeyOffer,
     Ledger,
     MemoryLedger,
     Operation,
@@ -28,6 +29,8 @@ from smartsale_emu.host.ledger import (
 from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.payment.totals import Tally, Totals
 from smartsale_emu.runtime.ledger_file import open_ledger, read_ledger
+from smartsale_emu.security.key_slot import KeyUsage
+from smartsale_emu.security.protection import SessionKey
 from smartsale_emu.units import RUB, MinorUnits
 
 
@@ -282,3 +285,90 @@ def test_no_ledger_at_all(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be opened"):
         open_ledger(tmp_path / "nowhere" / "bank.sqlite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_operations_of_a_day_are_an_accounts(ledger: Ledger) -> None:
+    midnight = kit.NOW.replace(hour=0, minute=0, second=0)
+    first, last = replace(operation(2), received_at=midnight), replace(operation(1), received_at=_END_OF_DAY)
+    before = replace(operation(3), received_at=midnight - timedelta(seconds=1))
+    after = replace(operation(4), received_at=midnight + timedelta(days=1))
+    other = replace(operation(5), account="visa-chip")
+    ledger.commit(Changes((first, last, before, after, other)))
+    assert tuple(ledger.of_day("mir-chip", kit.NOW.date())) == (first, last)
+    assert tuple(ledger.of_day("nobody's", kit.NOW.date())) == ()
+
+
+_END_OF_DAY = kit.NOW.replace(hour=23, minute=59, second=59)
+
+
+def test_an_operation_approved_in_part_is_read_back(ledger: Ledger) -> None:
+    part = replace(operation(), approved=MinorUnits(700))
+    ledger.commit(Changes((part,)))
+    assert ledger.operation(part.key) == part
+    assert (part.money, operation().money) == (700, 1200)
+
+
+def test_rules_are_counted_by_name(ledger: Ledger) -> None:
+    assert ledger.rule_count("one") == 0
+    ledger.commit(Changes(rule_counts=(("one", 1), ("two", 5))))
+    ledger.commit(Changes(rule_counts=(("one", 2),)))
+    assert (ledger.rule_count("one"), ledger.rule_count("two"), ledger.rule_count("three")) == (2, 5, 0)
+
+
+# --- offers of session keys --------------------------------------------------------------------------------
+
+TERMINAL = "00060056"
+
+
+def offer(number: int, terminal: str = TERMINAL) -> KeyOffer:
+    keys = tuple(
+        SessionKey(usage, f"{number:032X}", f"{number:06X}") for usage in (KeyUsage.PIN, KeyUsage.MAC)
+    )
+    return KeyOffer(terminal, keys)
+
+
+def test_without_a_key_change_the_keys_are_those_of_the_slots(ledger: Ledger) -> None:
+    assert ledger.offers(TERMINAL) == ((),)
+
+
+def test_offers_come_before_the_keys_of_the_slots_the_newest_first(ledger: Ledger) -> None:
+    for number in (1, 2):
+        ledger.commit(Changes(offer=offer(number)))
+    assert ledger.offers(TERMINAL) == (offer(2).keys, offer(1).keys, ())
+    assert ledger.offers("another") == ((),)
+
+
+def test_an_offer_that_was_taken_forgets_those_before_it(ledger: Ledger) -> None:
+    for number in (1, 2, 3):
+        ledger.commit(Changes(offer=offer(number)))
+        ledger.commit(Changes(offer=offer(number, "another")))
+    ledger.commit(Changes(taken=offer(2)))
+    assert ledger.offers(TERMINAL) == (offer(3).keys, offer(2).keys)
+    assert ledger.offers("another") == (*(offer(number).keys for number in (3, 2, 1)), ())
+    ledger.commit(Changes(taken=offer(3)))
+    ledger.commit(Changes(taken=offer(3)))
+    assert ledger.offers(TERMINAL) == (offer(3).keys,)
+    ledger.commit(Changes(offer=offer(4)))
+    assert ledger.offers(TERMINAL) == (offer(4).keys, offer(3).keys), "the slots never come back"
+
+
+def test_the_keys_of_the_slots_may_be_those_in_use(ledger: Ledger) -> None:
+    ledger.commit(Changes(offer=offer(1)))
+    ledger.commit(Changes(taken=KeyOffer(TERMINAL, ())))
+    assert ledger.offers(TERMINAL) == (offer(1).keys, ())
+
+
+def test_of_many_offers_that_nobody_took_none_is_forgotten(ledger: Ledger) -> None:
+    """Any of them may be in use."""
+    for number in range(1, 30):
+        ledger.commit(Changes(offer=offer(number)))
+    assert ledger.offers(TERMINAL) == (*(offer(number).keys for number in range(29, 0, -1)), ())
+
+
+def test_the_keys_of_the_slots_may_be_held_again(ledger: Ledger) -> None:
+    ledger.commit(Changes(offer=offer(1)))
+    ledger.commit(Changes(taken=offer(1)))
+    ledger.commit(Changes(offer=KeyOffer(TERMINAL, ())))
+    assert ledger.offers(TERMINAL) == ((), offer(1).keys)
+    ledger.commit(Changes(taken=KeyOffer(TERMINAL, ())))
+    assert ledger.offers(TERMINAL) == ((),)

@@ -1,13 +1,20 @@
 """The bank profile: ours is whole, and a wrong one is refused by file and key."""
 
+import re
+
 import bank_kit as kit
+import profile_kit
 import pytest
 
 from smartsale_emu.errors import ProfileError
-from smartsale_emu.host.fields import FIELDS, ascii_spec, well_formed
+from smartsale_emu.host.fields import FIELDS, well_formed
+from smartsale_emu.host.framing import Framing
+from smartsale_emu.host.packing import Packing, field_rows, field_spec
 from smartsale_emu.host.profile import BankProfile, MessageKind
 from smartsale_emu.payment.authorization import Step, Transaction
 from smartsale_emu.profile_rows import Mark
+from smartsale_emu.security.mac import MacAlgorithm
+from smartsale_emu.security.protection import MacRule
 
 TEXT = kit.PROFILE_FILE.read_text(encoding="utf-8")
 
@@ -20,8 +27,8 @@ def test_ours_reads_whole() -> None:
 
 
 WRONG = {
-    "wire.framing": ('value = "2B"', 'value = "4A"'),
-    "wire.field_table": ('value = "ascii"', 'value = "bcd"'),
+    "wire.framing": ('value = "2B"', 'value = "3B"'),
+    "wire.field_table": ('value = "ascii"', 'value = "ebcdic"'),
     "wire.nii": ('nii = { value = "001"', 'nii = { value = "01"'),
     "financial.request": ('value = "0200"', 'value = "20"'),
     "financial.answer_fields": ("value = [3, 4, 7, 11", "value = [3, 4, 7, 200"),
@@ -41,6 +48,27 @@ WRONG = {
     "entry_mode.chip": ('chip = { value = "05"', 'chip = { value = "07"'),
     "codes.reversal_of_unknown": ('unknown = { value = "25"', 'unknown = { value = "250"'),
     "codes.late_original": ('late_original = { value = "05"', 'late_original = { value = "00"'),
+    "wire.track2": ('track2 = { value = "characters"', 'track2 = { value = "left-0"'),
+    "wire.currency": ('currency = { value = "characters"', 'currency = { value = "packed"'),
+    "wire.response_code": ('response_code = { value = "characters"', 'response_code = { value = "packed"'),
+    "wire.response_code_length": ("response_code_length = { value = 2", "response_code_length = { value = 4"),
+    "response_codes.00": ("response_code_length = { value = 2", "response_code_length = { value = 3"),
+    "wire.bitmap": ('bitmap = { value = "binary"', 'bitmap = { value = "octal"'),
+    "wire.time": ('time = { value = "hhmmss"', 'time = { value = "hhmm"'),
+    "wire.element_24": ('element_24 = { value = "nii"', 'element_24 = { value = "other"'),
+    "wire.answer_repeats_time": (
+        "answer_repeats_time = { value = true",
+        'answer_repeats_time = { value = "yes"',
+    ),
+    "function_code.echo": ('echo = { value = "831"', 'echo = { value = "83"'),
+    "places.batch": ("follows = { value = 61", "follows = { value = 62"),
+    "places.told": ("told = { value = 60", "told = { value = 41"),
+    "pin.field": ("field = { value = 52", "field = { value = 35"),
+    "pin.ksn_field": ("ksn_field = { value = 0", "ksn_field = { value = 52"),
+    "mac.algorithm": ('algorithm = { value = "none"', 'algorithm = { value = "crc"'),
+    "mac.size": ("size = { value = 8", "size = { value = 3"),
+    "mac.request_fields": ('input = { value = "message"', 'input = { value = "fields"'),
+    "mac.answer_fields": ("answer_fields = { value = []", "answer_fields = { value = [11, 64]"),
     "codes.typo": ("[codes]", '[codes]\ntypo = { value = "1", mark = "assumed", source = "" }'),
     "codes.pin_missing": (
         'pin_missing = { value = "55", mark = "assumed"',
@@ -76,6 +104,18 @@ def test_a_host_that_repeats_reversals_unchanged() -> None:
     assert profile.messages[MessageKind.REVERSAL].repeat == "0400"
 
 
+@pytest.mark.parametrize("name", profile_kit.NAMES)
+def test_a_function_code_tells_the_kind_of_a_message(name: str) -> None:
+    profile = profile_kit.load(name)
+    kinds: dict[str, set[MessageKind]] = {}
+    for transaction, kind in profile.carried_by.items():
+        kinds.setdefault(profile.wire.function_codes[transaction], set()).add(kind)
+    for kind in (MessageKind.REVERSAL, MessageKind.UPLOAD):
+        kinds.setdefault(profile.wire.function_codes[kind], set()).add(kind)
+    assert {len(sharing) for sharing in kinds.values()} == {1}
+    assert set.union(*kinds.values()) == set(MessageKind)
+
+
 def test_a_message_kind_hangs_on_the_transaction() -> None:
     kind = kit.PROFILE.kind
     assert kind(Step.FINANCIAL, Transaction.CASH) is MessageKind.FINANCIAL
@@ -94,7 +134,9 @@ def test_a_new_bank_is_data() -> None:
 
 def test_the_field_table_is_that_of_the_standard() -> None:
     assert set(FIELDS) == set(range(2, 129)) - {65}
-    assert set(ascii_spec()) == {"h", "t", "p", "1"} | {str(number) for number in FIELDS}
+    assert set(field_spec(Packing(), field_rows(Packing()))) == {"h", "t", "p", "1"} | {
+        str(number) for number in FIELDS
+    }
     assert (FIELDS[35].length, FIELDS[35].prefix, FIELDS[48].prefix, FIELDS[90].length) == (37, 2, 3, 42)
 
 
@@ -116,3 +158,57 @@ KINDS = [
 @pytest.mark.parametrize(("number", "value", "good"), KINDS)
 def test_contents_are_checked_by_kind(number: int, value: str, good: bool) -> None:
     assert well_formed(number, value) is good
+
+
+TPDUS = ["", "60000100", "6100010000", "60000100zz", "60000100000000", "60 00010000"]
+
+
+@pytest.mark.parametrize("tpdu", TPDUS)
+def test_a_tpdu_is_ten_hexadecimal_digits_that_begin_with_60(tpdu: str) -> None:
+    with pytest.raises(ProfileError, match=r"wire\.tpdu: must be ten"):
+        profile_kit.changed("nac-bcd", wire__tpdu=tpdu)
+    assert not profile_kit.changed("generic-ascii", wire__tpdu=tpdu).wire.framing.tpdu, "not asked for"
+
+
+CONTRADICTIONS: list[tuple[dict[str, object], str]] = [
+    ({"pin__field": 62}, "places.batch"),
+    ({"pin__field": 53, "pin__ksn_field": 53}, "places.batch"),
+    ({"mac__algorithm": "aes-cmac", "mac__padding": 2}, "mac.padding"),
+    ({"response_codes__51": "116"}, "response_codes.51: must be a response code of 2"),
+    ({"response_codes__51": "00"}, "response_codes.51: approves on one side only"),
+    ({"response_codes__00": "51"}, "response_codes.00: approves on one side only"),
+    ({"response_codes__00": "10"}, "response_codes.00: approves on one side only"),
+    ({"response_codes__00-postcard": "00"}, "response_codes.00-postcard: must be a code"),
+    ({"response_codes__5": "51"}, "response_codes.5: must be a code"),
+]
+
+
+@pytest.mark.parametrize(("rows", "says"), CONTRADICTIONS, ids=[row[1] for row in CONTRADICTIONS])
+def test_rows_that_contradict_each_other_are_refused(rows: dict[str, object], says: str) -> None:
+    with pytest.raises(ProfileError, match=re.escape(f"mine.toml: {says}")):
+        profile_kit.changed("generic-ascii", **rows)
+
+
+def test_a_long_code_is_needed_for_each_word_of_the_bank() -> None:
+    with pytest.raises(ProfileError, match=r"response_codes\.07: is missing"):
+        profile_kit.changed("tbank-style", codes__late_original="07")
+
+
+@pytest.mark.parametrize("name", profile_kit.NAMES)
+def test_every_row_of_every_profile_is_marked(name: str) -> None:
+    profile = profile_kit.load(name)
+    assert profile.marks["wire.framing"] in Mark
+    assert set(profile.marks.values()) == set(Mark)
+
+
+def test_the_three_profiles_differ_where_they_say() -> None:
+    ascii_, nac, tbank = (profile_kit.load(name).wire for name in ("generic-ascii", "nac-bcd", "tbank-style"))
+    assert (ascii_.framing.framing, ascii_.mac, ascii_.packing) == (Framing.TWO_BYTES, None, Packing())
+    assert nac.framing.tpdu.hex() == "6000010000"
+    assert nac.mac is not None
+    assert (nac.mac.rule, nac.mac.request_fields) == (MacRule(MacAlgorithm.RETAIL), None)
+    assert tbank.pin_field == 61
+    assert tbank.mac is not None
+    assert tbank.mac.request_fields is not None
+    assert tbank.mac.answer_fields is not None
+    assert 55 in tbank.mac.request_fields - tbank.mac.answer_fields

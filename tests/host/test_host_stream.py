@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from smartsale_emu.errors import DialectError
 from smartsale_emu.host.dialect import Dialect
-from smartsale_emu.host.framing import MAX_MESSAGE, StreamDecoder, frame
+from smartsale_emu.host.framing import MAX_MESSAGE, PLAIN, StreamDecoder
 from smartsale_emu.host.session import BankSession
 from smartsale_emu.host.shown import shown_answer, shown_request
 from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Transaction
 from smartsale_emu.payment.totals import Tally, Totals
 
 DIALECT = Dialect(kit.PROFILE)
+frame = PLAIN.frame
 
 
 def session() -> BankSession:

@@ -170,7 +170,7 @@ def taker(bank: TcpBank, whole: bytes) -> Ear:
         if isinstance(event, HostBytes):
             heard = b"".join(told.data for told in ear.told if isinstance(told, HostBytes))
             if len(heard) >= len(whole):
-                bank.hang_up(event.call)
+                bank.hang_up(event.call, answered=True)
 
     ear = Ear(take)
     return ear

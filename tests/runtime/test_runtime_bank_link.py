@@ -10,11 +10,15 @@ from bank_lab import HERE, Ear, FakeBank, Visit, framed, nobodys_address, play, 
 from smartsale_emu.cli.parser import build_parser
 from smartsale_emu.emulator.doors import Event, HostBytes
 from smartsale_emu.errors import PortError
+from smartsale_emu.host.framing import Framing, Wire
 from smartsale_emu.runtime.bank_link import TcpBank
 from smartsale_emu.runtime.ports import BankAddress, bank_address
 from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable
 
 QUESTION, ANSWER = framed(b"0200 money"), framed(b"0210 00")
+WIRES = [
+    Wire(framing, bytes.fromhex("6000010000") if framing is Framing.WITH_TPDU else b"") for framing in Framing
+]
 
 
 def pinpad(*banks: FakeBank | BankAddress, keep: bool = False, within: float = 5.0) -> TcpBank:
@@ -22,14 +26,22 @@ def pinpad(*banks: FakeBank | BankAddress, keep: bool = False, within: float = 5
     return TcpBank(addresses, connect_timeout=within, keep=keep)
 
 
-async def ask(link: TcpBank, bank: FakeBank, number: int, *, on: Visit | None = None) -> Visit:
+async def ask(
+    link: TcpBank,
+    bank: FakeBank,
+    number: int,
+    *,
+    on: Visit | None = None,
+    question: bytes = QUESTION,
+    answer: bytes = ANSWER,
+) -> Visit:
     """Carry out one good call, over a new connection or ``on`` the one that is known; the answer is taken."""
-    ear = taker(link, ANSWER)
-    link.call(number, QUESTION, ear)
+    ear = taker(link, answer)
+    link.call(number, question, ear)
     visit = on or await bank.visit()
-    assert await visit.read(len(QUESTION)) == QUESTION
-    visit.write(ANSWER)
-    assert [await ear.next(), await ear.next()] == [BankAsked(number), HostBytes(number, ANSWER)]
+    assert await visit.read(len(question)) == question
+    visit.write(answer)
+    assert [await ear.next(), await ear.next()] == [BankAsked(number), HostBytes(number, answer)]
     return visit
 
 
@@ -293,6 +305,35 @@ class TestKeptConnection:
                 assert len(bank.visits) == 1
                 link.close()
                 assert await visit.rest() == b""
+
+        play(story)
+
+    @pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.framing)
+    def test_one_connection_however_the_bank_delimits_messages(self, wire: Wire) -> None:
+        async def story() -> None:
+            async with FakeBank() as bank:
+                link = TcpBank([bank.address], connect_timeout=5, wire=wire, keep=True)
+                question, answer = wire.frame(b"0200 money"), wire.frame(b"0210 00")
+                visit = await ask(link, bank, 1, question=question, answer=answer)
+                await ask(link, bank, 2, on=visit, question=question, answer=answer)
+                await ask(link, bank, 3, on=visit, question=question, answer=answer + b"?")
+                assert await visit.rest() == b""
+                link.close()
+
+        play(story)
+
+    def test_an_answer_that_was_refused_takes_its_connection_along(self) -> None:
+        async def story() -> None:
+            async with FakeBank() as bank:
+                link = pinpad(bank, keep=True)
+                ear = Ear(lambda event: link.hang_up(1) if isinstance(event, HostBytes) else None)
+                link.call(1, QUESTION, ear)
+                visit = await bank.visit()
+                assert await visit.read(len(QUESTION)) == QUESTION
+                visit.write(ANSWER)
+                await ask(link, bank, 2)
+                assert len(bank.visits) == 2
+                link.close()
 
         play(story)
 

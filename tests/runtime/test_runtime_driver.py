@@ -1,6 +1,7 @@
 """The driver: effects in their order, one timer, no door entered twice; and the ways to the bank."""
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from smartsale_emu.emulator.doors import Effect, Event, HostBytes
+from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.errors import PortError, SetupError, StateError
 from smartsale_emu.host.ledger import MemoryLedger
 from smartsale_emu.payment.cardholder import Cardholder
@@ -100,18 +102,21 @@ def bank_parts() -> BankParts:
     return build_bank(load_bank_profile("generic-ascii"), MemoryLedger(), load_keys())
 
 
-def pinpad(port: MemoryPort, bank: BankLink) -> tuple[Driver, MemoryStore]:
-    store = MemoryStore(port.log)
-    emulator = build_emulator(
+def built(memory: str | None = None) -> Emulator:
+    return build_emulator(
         load_terminal_profile("unipos-2023"),
         load_bank_profile("generic-ascii"),
         load_keys(),
         layout=load_layout("standard"),
-        memory_text=None,
+        memory_text=memory,
         memory_origin="memory",
         epoch=datetime(2026, 11, 23, 9, 30),
         traced=False,
     )
+
+
+def pinpad(port: MemoryPort, bank: BankLink) -> tuple[Driver, MemoryStore]:
+    store, emulator = MemoryStore(port.log), built()
     holder = Cardholder(load_card("mir-chip").card, Secret("1234"), card_after=Millis(1), pin_after=Millis(1))
     return Driver(emulator, port, bank, store, clock=Clock(), cardholder=holder), store
 
@@ -276,3 +281,24 @@ def test_the_embedded_bank_answers_one_call() -> None:
     assert isinstance(told[0], BankAsked)
     assert isinstance(told[-1], BankFailed)
     assert not any(isinstance(event, HostBytes) for event in told)
+
+
+def test_a_memory_of_another_storage_key_is_refused_before_the_pinpad_starts() -> None:
+    """What it owes could never be sent: the card number of its reversal cannot be read."""
+
+    async def story() -> None:
+        port = MemoryPort()
+        driver, store = pinpad(port, embedded())
+        running = asyncio.create_task(driver.run(lambda _name: None))
+        while port.listener is None:
+            await asyncio.sleep(0)
+        port.listener.line_received(SALE)
+        await port.finals.get()
+        driver.stop()
+        await running
+        assert built(store.text).memory.stan == 1
+        strange = re.sub(r'("sealed_pan": )"[^"]+"', rf'\1"{"AbCd" * 16}"', store.text)
+        with pytest.raises(StateError, match=r"^memory: .*another key.*--state DIR$"):
+            built(strange)
+
+    play(story)

@@ -16,7 +16,7 @@ from bank_lab import DEADLINE, HERE, Ear, Papers, framed, issue_papers, nobodys_
 from smartsale_emu.cli import main
 from smartsale_emu.emulator.doors import HostBytes
 from smartsale_emu.errors import PortError, StateError
-from smartsale_emu.host.framing import StreamDecoder, frame
+from smartsale_emu.host.framing import PLAIN, StreamDecoder
 from smartsale_emu.host.session import BankSession, Exchange
 from smartsale_emu.runtime import host_server
 from smartsale_emu.runtime.bank_link import TcpBank
@@ -40,7 +40,7 @@ class Parrot:
         if b"!" in messages:
             raise StateError("ledger: no space left on device")
         self.closed = "goodbye" if b"." in messages else ""
-        return b"".join(map(frame, messages)), [Exchange(None, None, f"{len(messages)} heard")]
+        return b"".join(map(PLAIN.frame, messages)), [Exchange(None, None, f"{len(messages)} heard")]
 
 
 def parrot() -> BankSession:

@@ -18,6 +18,7 @@ from smartsale_emu.terminal.memory import (
     Pending,
     ReversedBy,
     Stage,
+    check_sealed,
     dump_change,
     dump_memory,
     parse_memory,
@@ -169,7 +170,7 @@ def test_what_is_no_memory_is_refused_in_one_line(text: str) -> None:
         assert str(caught.value) == "memory: is not a pinpad's memory"
 
 
-@pytest.mark.parametrize("version", [1, 3, 99, "2"])
+@pytest.mark.parametrize("version", [1, 2, 99, "3"])
 def test_a_memory_of_another_version_says_what_to_do(version: object) -> None:
     with pytest.raises(StateError) as caught:
         parse_memory(line(format=version), origin="memory")
@@ -215,3 +216,40 @@ def test_only_so_many_remarks_are_kept() -> None:
     for stan in range(REMARKS_KEPT + 5):
         memory = memory.remarked("doubt", stan, "…")
     assert [remark.stan for remark in memory.remarks] == list(range(5, REMARKS_KEPT + 5))
+
+
+# --- under whose key ---------------------------------------------------------------------------------------
+
+
+class OtherSafe:
+    """A safe with another storage key than the one that has sealed ``foreign``."""
+
+    foreign = "Zm9yZWlnbg=="
+
+    def unseal(self, sealed: str) -> str:
+        if sealed == self.foreign:
+            raise StateError("a sealed record is damaged, or was sealed under another key")
+        return "2200000000000004"
+
+
+FOREIGN = replace(KEPT, sealed_pan=OtherSafe.foreign)
+STRANGE = {
+    "last": replace(FULL, last=replace(LAST, request=FOREIGN)),
+    "pending": replace(FULL, pending=replace(OWED, request=FOREIGN)),
+    "entry": replace(FULL, journal=Journal().plus((ENTRY, TOLD, replace(SECOND, request=FOREIGN)))),
+}
+
+
+@pytest.mark.parametrize("where", STRANGE)
+def test_card_numbers_under_another_storage_key_are_told_at_once(where: str) -> None:
+    """Not in the middle of a reversal: there it would never end."""
+    with pytest.raises(StateError, match=r"^memory\.json: .*terminal-storage.*--state DIR$") as told:
+        check_sealed(STRANGE[where], OtherSafe(), origin="memory.json")  # type: ignore[arg-type]
+    assert OtherSafe.foreign not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "memory", [Memory(), FULL, replace(FULL, last=replace(LAST, request=replace(KEPT, sealed_pan="")))]
+)
+def test_card_numbers_under_the_storage_key_are_let_in(memory: Memory) -> None:
+    check_sealed(memory, OtherSafe(), origin="memory.json")  # type: ignore[arg-type]

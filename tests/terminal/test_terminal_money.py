@@ -49,11 +49,11 @@ def test_these_codes_and_no_others_mean_a_wrong_pin() -> None:
 
 
 def test_what_ends_a_reversal() -> None:
-    """Section 0.3: 00/000/400 and 25/914 end it, 91, 96, 30 are tried again, anything else is an alarm."""
+    """Section 0.3: 00, 000, 400 and 25, 914 end it; 91, 96, 30, a wrong MAC: tried again; else an alarm."""
     ends = {code for code in CODES if reversal_verdict(code) is ReversalVerdict.ENDED}
     retried = {code for code in CODES if reversal_verdict(code) is ReversalVerdict.RETRY}
     assert ends == {"00", "000", "400", "25", "914"}
-    assert retried == {"91", "907", "96", "909", "30", "904"}
+    assert retried == {"91", "907", "96", "909", "30", "904", "A0", "916"}
     assert all(
         reversal_verdict(code) is ReversalVerdict.ALARM for code in CODES if code not in ends | retried
     )
@@ -64,7 +64,7 @@ def test_what_an_answer_to_totals_means() -> None:
     expected = {
         SettlementVerdict.AGREED: {"00", "000", "500"},
         SettlementVerdict.DIFFERS: {"95", "501"},
-        SettlementVerdict.RETRY: {"91", "907", "96", "909", "30", "904"},
+        SettlementVerdict.RETRY: {"91", "907", "96", "909", "30", "904", "A0", "916"},
     }
     for verdict, codes in expected.items():
         assert {code for code in CODES if settlement_verdict(code) is verdict} == codes

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from smartsale_emu.errors import ProfileError
+from smartsale_emu.payment.authorization import AuthorizationAnswer, Step
 from smartsale_emu.profile_rows import Mark
+from smartsale_emu.terminal.answers import field_15, field_19
 from smartsale_emu.terminal.operations import CardNeed, Name, PinNeed
 from smartsale_emu.terminal.originals import CashierAbsent
-from smartsale_emu.terminal.outcome import OutcomeKind
+from smartsale_emu.terminal.outcome import Outcome, OutcomeKind
 from smartsale_emu.terminal.profile import Screen, TerminalProfile
 
 FOLDER = Path(__file__).parents[2] / "smartsale_emu" / "terminal" / "profiles"
@@ -138,6 +140,36 @@ def test_what_was_decided_for_this_project() -> None:
     assert follow.cashier_absent is CashierAbsent.DECLINE
 
 
+# --- the bank's codes ---------------------------------------------------------------------------------------
+
+
+def test_a_code_of_the_bank_has_fields_15_and_19_of_its_own_in_both_forms() -> None:
+    """Section 7: two or three characters, as the bank likes."""
+    rows = """
+        [codes]
+        55 = { value = "077", mark = "assumed", source = "" }
+        116 = { value = "076", mark = "assumed", source = "" }
+        [texts]
+        declined-51 = { value = "НЕТ ДЕНЕГ", mark = "assumed", source = "" }
+        declined-116 = { value = "НЕТ ДЕНЕГ ({code})", mark = "assumed", source = "" }
+        declined-balance = { value = "НЕ СКАЖУ", mark = "assumed", source = "" }
+    """
+    text = f'extends = "unipos-2023"\ntitle = "mine"\n{rows}'
+    mine = TerminalProfile.parse(text, origin="mine.toml", base=package)
+
+    def told(code: str, name: Name = Name.SALE) -> tuple[int, str | None, str]:
+        said = AuthorizationAnswer(Step.FINANCIAL, 1, code)
+        outcome = Outcome(OutcomeKind.DECLINED, "the bank said so", bank=said)
+        return outcome.status, field_15(outcome, mine), field_19(name, outcome, mine)
+
+    assert told("51") == (16, "076", "НЕТ ДЕНЕГ")
+    assert told("116") == (16, "076", "НЕТ ДЕНЕГ (116)")
+    assert told("55") == (16, "077", "ОТКЛОНЕНО")
+    assert told("117") == (16, "117", "ОТКЛОНЕНО")
+    assert told("116", Name.BALANCE) == (16, "076", "НЕ СКАЖУ"), "an operation's own text comes first"
+    assert told("A0", Name.LINK_TEST)[2] == "ОПЕРАЦИЯ ОТКЛОНЕНА^DECLINED.JPG~"
+
+
 # --- what is no profile ------------------------------------------------------------------------------------
 
 
@@ -181,6 +213,8 @@ def test_what_was_decided_for_this_project() -> None:
         ),
         ("approved-link-test", "approvd-link-test", "texts.approvd-link-test: must be one of approved"),
         ("approved-link-test", "approved-x", "texts.approved-x: must be one of approved"),
+        ("approved-link-test", "approved-51", "texts.approved-51: must be one of approved"),
+        ("approved-link-test", "declined-5", "texts.declined-5: must be one of approved"),
         ("no_paper = { value", "no_papers = { value", "texts.no_paper: is missing"),
         ("rrn = { value", "rnn = { value", "questions.rrn: is missing"),
         ('value = "00060056"', 'value = "60056"', "identity.terminal_id: must be 8 to 8 digits"),

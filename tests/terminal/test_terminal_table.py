@@ -9,6 +9,7 @@ import pytest
 from transitions import MachineError
 
 from smartsale_emu.terminal.diagram import mermaid
+from smartsale_emu.terminal.memory import Memory
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.table import DEADLINES, IGNORED, IGNORED_ROWS, REST, TRANSITIONS, Kind, State
 from smartsale_emu.terminal.terminal import _Position, build_machine
@@ -44,7 +45,7 @@ def desk(scheme: Scheme = Scheme.KPH) -> Work:
     """A desk of the newest profile, with nothing on it."""
     file = TOP / "smartsale_emu" / "terminal" / "profiles" / "unipos-2023.toml"
     profile = TerminalProfile.parse(file.read_text(encoding="utf-8"), origin=file.name)
-    return Work(profile, None, None, None, datetime(2026, 1, 1), scheme)  # type: ignore[arg-type]
+    return Work(profile, None, Memory(), None, datetime(2026, 1, 1), scheme)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scheme", Scheme)
