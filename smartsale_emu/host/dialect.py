@@ -86,6 +86,7 @@ class Dialect:
             mti: kind for kind, row in profile.messages.items() for mti in (row.request, row.repeat)
         }
         self._answers = {row.answer: kind for kind, row in profile.messages.items()}
+        self._checked = _READ | self._pin_fields | {profile.wire.ksn_field}
         self._repeating = {3, 7} if profile.wire.answer_repeats_time else {3}
         self._entry_modes = {code: mode for mode, code in profile.entry_modes.items()}
 
@@ -245,7 +246,7 @@ class Dialect:
     def _read(self, data: bytes) -> Parts:
         """Return a message, those elements that are looked into checked."""
         parts = self._codec.read(data)
-        for number in (_READ | self._pin_fields | {self._rows.ksn_field}) & parts.fields.keys():
+        for number in self._checked & parts.fields.keys():
             self._codec.check(number, parts.fields[number])
         return parts
 

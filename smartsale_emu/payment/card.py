@@ -14,6 +14,7 @@ from enum import StrEnum
 from smartsale_emu.errors import ProfileError
 from smartsale_emu.pan import mask_pan
 from smartsale_emu.payment.chip import Chip, ChipProfile
+from smartsale_emu.payment.plain_table import PlainTable
 from smartsale_emu.payment.response_codes import is_bank_code
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.units import RUB, CurrencyCode, MinorUnits
@@ -168,9 +169,9 @@ def _card(table: "_Table", name: str) -> Card:
         name=name,
         pan=pan,
         expiry=table.digits("expiry", 4),
-        entry_mode=EntryMode(table.choice("entry_mode", [str(mode) for mode in EntryMode])),
+        entry_mode=EntryMode(table.choice("entry_mode", EntryMode)),
         service_code=table.digits("service_code", 3),
-        pin_rule=PinRule(table.choice("pin_rule", [str(rule) for rule in PinRule])),
+        pin_rule=PinRule(table.choice("pin_rule", PinRule)),
         label=table.printed("label"),
         holder=table.printed("holder", "/"),
         aid=table.printed("aid", ""),
@@ -242,75 +243,17 @@ def card_of_track2(text: str) -> Card | None:
     )
 
 
-class _Table:
-    """One table of a card file; errors name file, table and key, never a value."""
+class _Table(PlainTable):
+    """One table of a card file."""
 
     def __init__(self, document: Mapping[str, object], name: str, origin: str) -> None:
         values = document.get(name)
         if not isinstance(values, dict):
             raise ProfileError(f"{origin}: the table [{name}] is missing")
-        self._values: dict[str, object] = values
-        self._name, self._origin = name, origin
-        self._asked: set[str] = set()
-
-    @property
-    def where(self) -> str:
-        """File and table."""
-        return f"{self._origin}: {self._name}"
-
-    def rows(self) -> dict[str, object]:
-        """Return a copy of everything in it."""
-        return dict(self._values)
-
-    def error(self, key: str, problem: str) -> ProfileError:
-        return ProfileError(f"{self._origin}: {self._name}.{key}: {problem}")
-
-    def _get(self, key: str, default: object) -> object:
-        self._asked.add(key)
-        value = self._values.get(key, default)
-        if value is None:
-            raise self.error(key, "is missing")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self._get(key, default)
-        if not isinstance(value, str):
-            raise self.error(key, "must be a text")
-        return value
+        super().__init__(values, where=f"{origin}: {name}", kind="a card file")
 
     def printed(self, key: str, default: str | None = None) -> str:
         value = self.text(key, default)
         if not value.isprintable() or "^" in value or "~" in value:
             raise self.error(key, "is printed on slips: no line breaks, ^ or ~")
         return value
-
-    def digits(self, key: str, count: int, default: str | None = None) -> str:
-        value = self.text(key, default)
-        if value == default:
-            return value
-        if not (value.isascii() and value.isdigit() and len(value) == count):
-            raise self.error(key, f"must be {count} digits")
-        return value
-
-    def choice(self, key: str, allowed: list[str]) -> str:
-        value = self.text(key)
-        if value not in allowed:
-            raise self.error(key, f"must be one of {', '.join(allowed)}")
-        return value
-
-    def number(self, key: str, default: int | None = None) -> int:
-        value = self._get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self.error(key, "must be a whole number (minor units)")
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self._get(key, default=False)
-        if not isinstance(value, bool):
-            raise self.error(key, "must be true or false")
-        return value
-
-    def refuse_unknown(self) -> None:
-        for key in self._values:
-            if key not in self._asked:
-                raise self.error(key, "is not a key of a card file")

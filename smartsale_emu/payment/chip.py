@@ -9,7 +9,6 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from smartsale_emu.errors import ProfileError
 from smartsale_emu.payment.action_analysis import NO_ACTION_CODES, ActionCodes
 from smartsale_emu.payment.chip_data import (
     ApplicationData,
@@ -21,6 +20,7 @@ from smartsale_emu.payment.chip_data import (
     make_cryptogram,
 )
 from smartsale_emu.payment.cvm import NOT_PERFORMED, CvmFacts, CvmList, CvmResult, choose_cvm
+from smartsale_emu.payment.plain_table import PlainTable
 from smartsale_emu.payment.verification import NO_STEPS, Tsi, Tvr
 from smartsale_emu.security.cryptogram import (
     CRYPTOGRAM_SIZE,
@@ -74,7 +74,7 @@ class ChipProfile:
         Raises:
             ProfileError: a key is missing, unknown, or has a bad value.
         """
-        table = _Rows(rows, where)
+        table = _Rows(rows, where=where, kind="a chip")
         profile = cls(
             aid=table.hex("aid", 5, 16),
             label=table.text("label"),
@@ -216,33 +216,13 @@ class Chip:
         return bool(given[STATUS_SIZE + 1] & _ISSUER_APPROVES)
 
 
-class _Rows:
-    """Plain values of one chip; errors name the key, never a value."""
-
-    def __init__(self, rows: Mapping[str, object], where: str) -> None:
-        self._rows, self._where = dict(rows), where
-
-    def error(self, key: str, problem: str) -> ProfileError:
-        return ProfileError(f"{self._where}.{key}: {problem}")
+class _Rows(PlainTable):
+    """Plain values of one chip; no text of it may be empty."""
 
     def text(self, key: str, default: str | None = None) -> str:
-        value = self._rows.pop(key, default)
-        if value is None:
-            raise self.error(key, "is missing")
-        if not isinstance(value, str) or not value:
+        value = super().text(key, default)
+        if not value:
             raise self.error(key, "must be a text")
-        return value
-
-    def digits(self, key: str, count: int, default: str | None = None) -> str:
-        value = self.text(key, default)
-        if not (value.isascii() and value.isdigit() and len(value) == count):
-            raise self.error(key, f"must be {count} digits")
-        return value
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        value = self._rows.pop(key, default)
-        if not isinstance(value, bool):
-            raise self.error(key, "must be true or false")
         return value
 
     def hex(self, key: str, least: int, most: int, default: str | None = None) -> bytes:
@@ -265,7 +245,7 @@ class _Rows:
             raise self.error(key, str(error)) from None
 
     def cvn(self, key: str) -> Cvn:
-        value = self._rows.pop(key, None)
+        value = self.get(key, 0)
         if isinstance(value, bool) or not isinstance(value, int) or value not in set(Cvn):
             raise self.error(key, "must be 10 or 18")
         return Cvn(value)
@@ -278,7 +258,3 @@ class _Rows:
         if data.cvn is not cvn:
             raise self.error(key, "its cryptogram version number is not that of cvn")
         return data
-
-    def refuse_unknown(self) -> None:
-        for key in self._rows:
-            raise self.error(key, "is not a key of a chip")

@@ -5,7 +5,7 @@ offer, the bank sees only by the messages that follow. Which of them fit is trie
 forgotten until a newer one is seen in use; so there is a most of them, and then the newest is offered again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
@@ -49,6 +49,7 @@ class BankSafe:
         else:
             protection.need_key(keys.get(protection.slots.base, KeyUsage.DERIVATION))
         self._derived = lru_cache(maxsize=64)(self._of_ksn)
+        self._opened = lru_cache(maxsize=64)(self._open)
 
     def candidates(self, ksn: bytes, offers: Offers) -> tuple[MessageKeys, ...]:
         """Return the keys that a message may have been made with, the likeliest first.
@@ -58,7 +59,7 @@ class BankSafe:
         """
         if self._protection.scheme is not KeyScheme.MASTER_SESSION:
             return (self._derived(ksn),)
-        return tuple(self._opened(offers).values())
+        return tuple(self._opened(tuple(offers)).values())
 
     def usable(self, offers: Offers) -> tuple[Offer, ...]:
         """Return those of the offers that a pinpad can use, and the slots' where it goes back to them.
@@ -67,16 +68,16 @@ class BankSafe:
         """
         if self._protection.scheme is not KeyScheme.MASTER_SESSION:
             return ()
-        return tuple(self._opened(offers))
+        return tuple(self._opened(tuple(offers)))
 
     def offer_used(self, offers: Offers, fits: Callable[[MessageKeys], bool]) -> Offer | None:
         """Return the one usable offer whose keys fit a message; None if none do, or more than one."""
         if self._protection.scheme is not KeyScheme.MASTER_SESSION:
             return None
-        used = [offer for offer, keys in self._opened(offers).items() if fits(keys)]
+        used = [offer for offer, keys in self._opened(tuple(offers)).items() if fits(keys)]
         return used[0] if len(used) == 1 else None
 
-    def _opened(self, offers: Offers) -> dict[Offer, MessageKeys]:
+    def _open(self, offers: tuple[Offer, ...]) -> Mapping[Offer, MessageKeys]:
         """Return the keys of the offers that open under the present slots.
 
         A pinpad that holds one of the others cannot open it either: it goes back to the keys of the slots.
