@@ -4,6 +4,7 @@ SmartSaleError
  ├── SetupError               what the user gave cannot work; the text is one clear line (exit status 2)
  │    ├── PortError           a port is wrong, busy, or has gone
  │    ├── ProfileError        a profile, receipt layout, card or story is wrong; names file and key
+ │    │    └── ScenarioError  a scenario is wrong; names file, line and key
  │    ├── KeySlotError        a key slot is missing, or its check value does not match
  │    │    └── DukptExhaustedError  (security.dukpt_tdes) an initial key has no serial number left
  │    └── StateError          a state directory is in use, or its content cannot be read
@@ -35,6 +36,10 @@ class PortError(SetupError):
 
 class ProfileError(SetupError):
     """A profile, receipt layout, card file or story is wrong; the text names the file and the key."""
+
+
+class ScenarioError(ProfileError):
+    """A scenario is wrong; the text names the file, the line and the key, and what would be right."""
 
 
 class KeySlotError(SetupError):

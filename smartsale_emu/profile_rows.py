@@ -4,8 +4,9 @@
 files of such rows, so that what nobody documented is data, and says so.
 """
 
+import json
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from smartsale_emu.errors import ProfileError
@@ -25,7 +26,7 @@ _MOST_BASES = 8
 def _toml(text: str, origin: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number of thousands of digits is no TOMLDecodeError
         raise ProfileError(f"{origin}: {error}") from None
 
 
@@ -186,3 +187,35 @@ class Rows:
         for key in self._plain:
             if key != "title":
                 raise ProfileError(f"{self._origin}: {key}: is not a key of this kind of profile")
+
+
+def overriding(name: str, rows: Mapping[str, str]) -> str:
+    """Return the text of a profile that differs from another in these rows, named ``table.key``.
+
+    >>> print(overriding("unipos-2023", {"rules.fallback": "false"}))
+    extends = "unipos-2023"
+    [rules]
+    fallback = { value = false, mark = "assumed", source = "the scenario" }
+    <BLANKLINE>
+
+    Raises:
+        ProfileError: a name is not ``table.key``.
+    """
+    text, tables = f'extends = "{name}"\n', dict[str, list[str]]()
+    for row, value in rows.items():
+        table, dot, key = row.partition(".")
+        if not dot or not key:
+            raise ProfileError(f"{row}: must be the name of a row, table.key")
+        tables.setdefault(table, []).append(
+            f'{key} = {{ value = {_literal(value)}, mark = "assumed", source = "the scenario" }}'
+        )
+    return text + "".join(f"[{table}]\n" + "\n".join(lines) + "\n" for table, lines in tables.items())
+
+
+def _literal(text: str) -> str:
+    """Return a value as TOML writes it: a number, true, false, a list of them, or else a text."""
+    try:
+        tomllib.loads(f"value = {text}")
+    except ValueError:
+        return json.dumps(text, ensure_ascii=False)
+    return text

@@ -27,7 +27,7 @@ FLOORS = {
     "profile_rows": 1,
     "__init__": 1,
 }
-NEIGHBOURS = {("__main__", "cli"), ("profile_rows", "errors")}
+NEIGHBOURS = {("__main__", "cli"), ("profile_rows", "errors"), ("runtime", "scenario")}
 """Rooms of one floor that may know each other, one way."""
 OUTSIDE = {"asyncio", "time", "socket", "ssl", "sqlite3", "os", "pathlib", "random", "secrets", "threading"}
 LIBRARIES = {
@@ -38,6 +38,9 @@ LIBRARIES = {
     "cryptography": {"security"},
     "serial": {"runtime"},
     "rich": {"cli"},
+    "yaml": {"scenario"},
+    "pydantic": {"scenario"},
+    "pydantic_core": {"scenario"},
 }
 
 

@@ -38,7 +38,7 @@ def operation_commands(readme: Path) -> list[list[str]]:
 def test_every_shown_command_is_one_that_the_program_takes(readme: Path) -> None:
     """The parser ends the test with status 2 at an unknown option."""
     commands = shown_commands(readme)
-    assert {command[0] for command in commands} == {"run", "register", "host", "ledger", "keys"}
+    assert {command[0] for command in commands} == {"run", "register", "host", "ledger", "play", "keys"}
     for command in commands:
         build_parser().parse_args(command)
 
@@ -64,3 +64,12 @@ def test_both_languages_show_the_same_commands_and_the_same_sections() -> None:
     assert shown_commands(READMES[1]) == shown_commands(READMES[0])
     for pattern in (r"^#+ |^\|", r"`[^`\n]*--[^`\n]*`"):  # headings and rows; spans with options
         assert re.findall(pattern, russian, re.MULTILINE) == re.findall(pattern, english, re.MULTILINE)
+
+
+@each_readme
+def test_the_table_of_scenarios_is_true(readme: Path) -> None:
+    """How many files each folder has, as the README counts them."""
+    text = readme.read_text(encoding="utf-8")
+    told = {name: int(count) for name, count in re.findall(r"^\| `([a-z]+)` \| (\d+) \|", text, re.MULTILINE)}
+    folders = [folder for folder in (readme.parent / "scenarios").iterdir() if folder.is_dir()]
+    assert told == {folder.name: len(list(folder.glob("*.yaml"))) for folder in folders}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from smartsale_emu import __version__
 from smartsale_emu.cli.keys_options import add_directory, add_keys
 from smartsale_emu.cli.option_types import number, seconds
+from smartsale_emu.cli.play_options import add_play
 from smartsale_emu.runtime import (
     DEFAULT_BANK_PROFILE,
     DEFAULT_RECEIPT_LAYOUT,
@@ -46,6 +47,7 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
         "host": _add_host,
         "ledger": _add_ledger,
         "keys": add_keys,
+        "play": add_play,
     }
     for add in [adders[command]] if command in adders else adders.values():
         add(commands)
@@ -67,6 +69,7 @@ def _add_run(commands: "_Commands") -> None:
     _add_customer(run)
     _add_bank(run)
     _add_pinpad(run)
+    _add_record(run)
 
 
 def _add_register(commands: "_Commands") -> None:
@@ -98,6 +101,16 @@ def _add_customer(run: argparse.ArgumentParser) -> None:
         help="wrong tries before the right one; three block the card for this --state",
     )
     people.add_argument("--cancel-at", choices=["card", "pin"], help="press cancel at that prompt")
+
+
+def _add_record(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--record",
+        metavar="FILE",
+        type=Path,
+        help="write the session as a scenario that `play` repeats byte by byte; a PIN that is typed stands "
+        "in it. It needs a new --state, our test cards, and the mock bank in this process",
+    )
 
 
 def _add_bank(run: argparse.ArgumentParser) -> None:

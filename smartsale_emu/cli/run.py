@@ -3,18 +3,22 @@
 import argparse
 import asyncio
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from smartsale_emu.cli.bank_way import LocalBank, way_to_bank
+from smartsale_emu.cli.recorded import entropy_for, recorded
 from smartsale_emu.cli.signals import on_stop_signal
 from smartsale_emu.emulator.doors import Effect, Trace
+from smartsale_emu.emulator.emulator import Emulator
+from smartsale_emu.emulator.tunnel import Tunnel
+from smartsale_emu.host.profile import BankProfile
 from smartsale_emu.host.session import Exchange
 from smartsale_emu.payment.card import TestCard
 from smartsale_emu.payment.cardholder import Cardholder, Prompt
 from smartsale_emu.payment.chip_shelf import ChipShelf
 from smartsale_emu.runtime.assembly import (
-    BankParts,
     build_bank,
     build_emulator,
     load_bank_profile,
@@ -35,10 +39,12 @@ from smartsale_emu.runtime.trace_file import TraceFile
 from smartsale_emu.security.keys import KeyRing
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.terminal.memory import dump_memory
+from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.units import Millis, calendar
 
 if TYPE_CHECKING:
     from smartsale_emu.cli.screen import Screen
+    from smartsale_emu.scenario.recording import Recorder
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,46 +54,76 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _run(args: argparse.Namespace, stack: ExitStack) -> None:
-    clock, epoch = Clock(args.speed), datetime.now()
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """What a pinpad is made of, read from files."""
+
+    clock: Clock
+    epoch: datetime
+    state: StateDir
+    recording: "Recorder | None"
+    keys: KeyRing
+    profile: TerminalProfile
+    bank_profile: BankProfile
+    memory: MemoryFile
+    cards: list[TestCard]
+
+
+def _setup(args: argparse.Namespace, stack: ExitStack) -> _Setup:
+    epoch = _this_millisecond()
     state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir())
-    watchers = _watchers(args, epoch, stack)
-    keys, profile = load_keys(args.keys), load_terminal_profile(args.terminal_profile)
-    bank_profile, layout = load_bank_profile(args.bank_profile), load_layout(args.receipts)
-    memory, cards = stack.enter_context(MemoryFile(state.memory)), _cards(args)
-    cardholder = _cardholder(args, cards)
-    shelf = _shelf(keys, state, cardholder)
-    port, local = open_port(args.port, default_link=state.port), None
-    if not args.host:
-        ledger = stack.enter_context(open_ledger(state.ledger))
-        parts = build_bank(bank_profile, ledger, keys, rules=args.rules, own_cards=cards)
-        local = _local_bank(parts, watchers, clock, epoch)
-    async with way_to_bank(args, profile, bank_profile.wire.framing, local) as way:
-        emulator = build_emulator(
-            profile,
-            bank_profile,
-            keys,
-            layout=layout,
-            memory_text=memory.load(),
-            memory_origin=state.memory,
-            epoch=epoch,
-            traced=bool(args.trace) or not args.headless,
-            tunnel=way.tunnel,
-            live_cards=args.allow_live_cards,
-        )
-        memory.save(dump_memory(emulator.memory))  # a disk that takes nothing is told before READY
-        screen = None if args.headless else _screen(state, cardholder, shelf, epoch, watchers)
+    return _Setup(
+        clock=Clock(args.speed),
+        epoch=epoch,
+        state=state,
+        recording=stack.enter_context(recorded(args, state, epoch)) if args.record else None,
+        keys=load_keys(args.keys),
+        profile=load_terminal_profile(args.terminal_profile),
+        bank_profile=load_bank_profile(args.bank_profile),
+        memory=stack.enter_context(MemoryFile(state.memory)),
+        cards=_cards(args),
+    )
+
+
+async def _run(args: argparse.Namespace, stack: ExitStack) -> None:
+    setup = _setup(args, stack)
+    watchers = _watchers(args, setup.epoch, stack)
+    cardholder = _cardholder(args, setup.cards)
+    shelf = _shelf(setup.keys, setup.state, cardholder)
+    port = open_port(args.port, default_link=setup.state.port)
+    local = None if args.host else _local_bank(args, setup, watchers, stack)
+    async with way_to_bank(args, setup.profile, setup.bank_profile.wire.framing, local) as way:
+        emulator = _emulator(args, setup, way.tunnel)
+        setup.memory.save(dump_memory(emulator.memory))  # a disk that takes nothing is told before READY
+        screen = None if args.headless else _screen(setup, cardholder, shelf, watchers)
         driver = Driver(
             emulator,
             port,
             way.link,
-            memory,
-            clock=clock,
+            setup.memory,
+            clock=setup.clock,
             cardholder=cardholder,
             shelf=shelf,
-            watchers=tuple(watchers),
+            watchers=(*watchers, setup.recording) if setup.recording else tuple(watchers),
+            listener=setup.recording,
         )
         await (screen.serve(driver) if screen else _serve(driver))
+
+
+def _emulator(args: argparse.Namespace, setup: _Setup, tunnel: Tunnel | None) -> Emulator:
+    return build_emulator(
+        setup.profile,
+        setup.bank_profile,
+        setup.keys,
+        layout=load_layout(args.receipts),
+        memory_text=setup.memory.load(),
+        memory_origin=setup.state.memory,
+        epoch=setup.epoch,
+        traced=bool(args.trace) or not args.headless,
+        tunnel=tunnel,
+        live_cards=args.allow_live_cards,
+        entropy=entropy_for("pinpad", setup.recording),
+    )
 
 
 def _watchers(args: argparse.Namespace, epoch: datetime, stack: ExitStack) -> list[Watcher]:
@@ -102,15 +138,18 @@ def _shelf(keys: KeyRing, state: StateDir, cardholder: Cardholder) -> ChipShelf:
     return shelf
 
 
-def _screen(
-    state: StateDir, cardholder: Cardholder, shelf: ChipShelf, epoch: datetime, watchers: list[Watcher]
-) -> "Screen":
+def _screen(setup: _Setup, cardholder: Cardholder, shelf: ChipShelf, watchers: list[Watcher]) -> "Screen":
     from smartsale_emu.cli.screen import Screen
 
     cards = [one.card for one in load_cards().values() if shelf.has_key(one.card)]
-    screen = Screen(state.path, cardholder, cards, epoch)
+    screen = Screen(setup.state.path, cardholder, cards, setup.epoch)
     watchers.append(screen)
     return screen
+
+
+def _this_millisecond() -> datetime:
+    now = datetime.now()
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 async def _serve(driver: Driver) -> None:
@@ -134,14 +173,23 @@ def _cardholder(args: argparse.Namespace, cards: list[TestCard]) -> Cardholder:
     )
 
 
-def _local_bank(parts: BankParts, watchers: list[Watcher], clock: Clock, epoch: datetime) -> LocalBank:
+def _local_bank(
+    args: argparse.Namespace, setup: _Setup, watchers: list[Watcher], stack: ExitStack
+) -> LocalBank:
     """Return the bank in this process; ``watchers`` may still grow."""
+    ledger, entropy = (
+        stack.enter_context(open_ledger(setup.state.ledger)),
+        entropy_for("bank", setup.recording),
+    )
+    parts = build_bank(
+        setup.bank_profile, ledger, setup.keys, rules=args.rules, own_cards=setup.cards, entropy=entropy
+    )
 
     def watch(exchange: Exchange) -> None:
         for watcher in watchers:
-            watcher.see(Trace("host", exchange.because), clock.now())
+            watcher.see(Trace("host", exchange.because), setup.clock.now())
 
-    link = EmbeddedBank(parts.connect, today=lambda: calendar(epoch, clock.now()), watch=watch)
+    link = EmbeddedBank(parts.connect, today=lambda: calendar(setup.epoch, setup.clock.now()), watch=watch)
     return LocalBank(link, parts.connect, watch)
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 def on_stop_signal(stop: Callable[[], None]) -> None:
@@ -13,3 +14,13 @@ def on_stop_signal(stop: Callable[[], None]) -> None:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """As long as this lasts, SIGTERM is what Ctrl-C is: whatever is open is given back."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -15,6 +15,11 @@ STYLES = {
     "bank": "magenta",
     "host": "dim magenta",
     "hands": "green",
+    "step": "bold green",
+    "fault": "red",
+    "power": "red",
+    "screen": "green",
+    "unit": "dim",
 }
 BRIEF_FIELDS = frozenset(
     {
@@ -46,6 +51,15 @@ def _words(trace: Trace, *, briefly: bool) -> str:
         case "frame":
             size = f" of {details['bytes']} bytes" if details["bytes"] != 1 else ""
             return f"{details['unit']}{size}: {trace.because}"
+        case "unit":
+            arrow = "pinpad → register" if details["to"] == "register" else "register → pinpad"
+            return f"{arrow}  {trace.because}" + (
+                "" if details["fate"] == "arrives" else f" ({details['fate']})"
+            )
+        case "screen":
+            return f"screen  «{' / '.join(trace.because.splitlines())}»"
+        case "step":
+            return f"step {details['step']}  {trace.because}"
         case "bank":
             names = BRIEF_BANK if briefly else tuple(details)
             shown = {name: details[name] for name in names if name in details}

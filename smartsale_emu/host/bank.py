@@ -12,7 +12,8 @@ What it promises about money:
 * a batch is closed once, and no operation enters it afterwards.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -46,7 +47,7 @@ from smartsale_emu.host.records import (
     rrn_of,
     same_money,
 )
-from smartsale_emu.host.rulebook import NO_RULES, Rulebook
+from smartsale_emu.host.rulebook import NO_RULES, BookRule, Rulebook
 from smartsale_emu.host.rules import (
     APPROVED,
     INVALID,
@@ -134,6 +135,16 @@ class Bank:
         if holder is not None and account is not None:
             tries = self._accounts.pin_tries(holder)
             self._ledger.commit(Changes(account=replace(account, pin_tries_left=tries)))
+
+    @contextmanager
+    def overruled(self, rule: BookRule) -> Iterator[None]:
+        """Let a rule stand before all those of the rulebook, as long as this lasts."""
+        book = self._rulebook
+        self._rulebook = replace(book, rules=(rule, *book.rules))
+        try:
+            yield
+        finally:
+            self._rulebook = book
 
     def guard(self, dialect: Dialect) -> Guard:
         """Return the door of this bank for messages in a dialect."""

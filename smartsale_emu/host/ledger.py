@@ -5,7 +5,7 @@ number is ever stored clear: an operation names the account and shows the masked
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -253,6 +253,20 @@ class MemoryLedger:
 
     def accounts(self) -> Sequence[AccountState]:
         return tuple(self._accounts[name] for name in sorted(self._accounts))
+
+    def forget_last(self) -> None:
+        """Lose the last approved operation, as a bank does that is put back to its backup."""
+        for key in reversed(self._operations):
+            if self._operations[key].state is OperationState.APPROVED:
+                lost = self._operations.pop(key)
+                for index in (self._by_rrn, self._by_original, self._by_batch):
+                    for members in index.values():
+                        members.pop(key, None)
+                account = self._accounts.get(lost.account)
+                if account is not None:
+                    restored = MinorUnits(account.balance - lost.effect)
+                    self._accounts[lost.account] = replace(account, balance=restored)
+                return
 
     def closed_batch(self, key: BatchKey) -> ClosedBatch | None:
         return self._closed.get(key)

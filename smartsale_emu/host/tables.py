@@ -140,7 +140,7 @@ def read_tables(text: str, origin: str, names: Sequence[str]) -> tuple[str, dict
 def _document(text: str, origin: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         problem = _CARD_NUMBER.sub("*", str(error))  # it quotes keys
     raise ProfileError(f"{origin}: {problem}")
 

@@ -157,7 +157,7 @@ class ReceiptLayout:
         """
         try:
             file = _LayoutFile(tomllib.loads(text), origin)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # a number of thousands of digits is no TOMLDecodeError
             raise ProfileError(f"{origin}: {error}") from None
         return cls(file.title(), file.width(), file.feed(), file.forms())
 

@@ -35,9 +35,6 @@ from smartsale_emu.sa.tlv import Message
 from smartsale_emu.sa.tunnel_frames import Step, is_of_tunnel
 from smartsale_emu.units import Millis
 
-MAX_FETCH: Final = 4096
-"""Bytes of the bank in one reply; what is more waits for the next fetch."""
-
 SOONEST_REPEAT: Final = Millis(4000)
 """No pinpad repeats a request sooner: they wait 5 s or more for our ACK (section 3)."""
 
@@ -318,8 +315,9 @@ class Errands:
         return [effect]
 
     def _reply_data(self) -> list[Errand]:
-        data = bytes(self._unread[:MAX_FETCH])
-        del self._unread[:MAX_FETCH]
+        size = self._habits.fetch_size
+        data = bytes(self._unread[:size])
+        del self._unread[:size]
         return self._reply(CommandResult.OK, {Tag.FILE_DATA: data})
 
     def _reply(

@@ -14,6 +14,9 @@ PACKET: Final = Millis(45_000)
 TOTAL: Final = Millis(180_000)
 AT_ONCE: Final = Millis(0)
 
+MAX_FETCH: Final = 4096
+"""Bytes of the bank in one reply; what is more waits for the next fetch."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterTiming:
@@ -63,7 +66,7 @@ class Habits:
     """How a register differs from a tidy one. Delays in milliseconds.
 
     ``ack_delay``: before every ACK. ``open_delay``, ``fetch_delay``: before the reply to "open" and to
-    "fetch"; 16 s and 7 s were seen (PROTOCOL.md, section 9.2).
+    "fetch"; 16 s and 7 s were seen (PROTOCOL.md, section 9.2). ``fetch_size``: of the bytes in such a reply.
     """
 
     final: FinalHabit = FinalHabit.ACK
@@ -71,4 +74,5 @@ class Habits:
     byte_by_byte: bool = False
     open_delay: Millis = AT_ONCE
     fetch_delay: Millis = AT_ONCE
+    fetch_size: int = MAX_FETCH
     tunnel: TunnelHabit | None = None

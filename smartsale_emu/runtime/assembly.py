@@ -115,6 +115,7 @@ def build_bank(
     *,
     rules: str = DEFAULT_RULEBOOK,
     own_cards: Iterable[TestCard] = (),
+    entropy: Callable[[int], bytes] = os.urandom,
 ) -> BankParts:
     """Return the mock bank with every test card's account. ``rules``: a rulebook by name or path.
 
@@ -127,7 +128,7 @@ def build_bank(
     cards |= {one.card.name: one for one in own_cards}
     rulebook.check_cards(cards)
     rulebook.check_codes(profile.wire.responses)
-    bank, dialect = Bank(profile, cards.values(), ledger, keys, rulebook, os.urandom), Dialect(profile)
+    bank, dialect = Bank(profile, cards.values(), ledger, keys, rulebook, entropy), Dialect(profile)
     return BankParts(bank, lambda: BankSession(bank, dialect, bank.guard(dialect)))
 
 
@@ -143,6 +144,7 @@ def build_emulator(
     traced: bool,
     tunnel: Tunnel | None = None,
     live_cards: bool = False,
+    entropy: Callable[[int], bytes] = os.urandom,
 ) -> Emulator:
     """Return a pinpad with the memory it had, or a new one. ``tunnel``: scheme ПКХ.
 
@@ -153,7 +155,7 @@ def build_emulator(
         StateError: it is no memory, or its card numbers were sealed under another key.
     """
     memory = parse_memory(memory_text, origin=str(memory_origin)) if memory_text is not None else Memory()
-    safe = TerminalSafe(keys, os.urandom, bank_profile.protection)
+    safe = TerminalSafe(keys, entropy, bank_profile.protection)
     check_sealed(memory, safe, origin=str(memory_origin))
     return Emulator(
         profile,

@@ -75,6 +75,16 @@ class Watcher(Protocol):
         """Look at one effect."""
 
 
+class Listener(Protocol):
+    """Whoever takes down what comes in, before the pinpad hears of it."""
+
+    def received(self, data: bytes, now: Millis) -> None:
+        """Bytes of the register."""
+
+    def happened(self, event: Event, now: Millis) -> None:
+        """Anything else."""
+
+
 class Driver:
     """Runs one pinpad on one port until it is stopped or its port is gone."""
 
@@ -89,10 +99,11 @@ class Driver:
         cardholder: Cardholder,
         shelf: ChipShelf | None = None,
         watchers: tuple[Watcher, ...] = (),
+        listener: Listener | None = None,
     ) -> None:
         self.emulator, self._port, self._bank, self._store = emulator, port, bank, store
-        self._clock, self._cardholder, self._watchers = clock, cardholder, watchers
-        self._shelf = shelf
+        self._clock, self.cardholder, self._watchers = clock, cardholder, watchers
+        self._shelf, self._listener = shelf, listener
         self._inbox: deque[Callable[[Millis], list[Effect]]] = deque()
         self._draining = False
         self._hand: tuple[Millis, Event] | None = None
@@ -129,7 +140,13 @@ class Driver:
 
     def tell(self, event: Event) -> None:
         """Something happens to the pinpad now."""
-        self._enter(lambda now: self.emulator.handle(at_reader(event, self._shelf), now))
+
+        def enter(now: Millis) -> list[Effect]:
+            if self._listener is not None:
+                self._listener.happened(event, now)
+            return self.emulator.handle(at_reader(event, self._shelf), now)
+
+        self._enter(enter)
 
     # --- the line (LineListener) -------------------------------------------------------------------------
 
@@ -139,7 +156,13 @@ class Driver:
 
     def line_received(self, data: bytes) -> None:
         """Bytes of the register."""
-        self._enter(lambda now: self.emulator.receive(data, now))
+
+        def enter(now: Millis) -> list[Effect]:
+            if self._listener is not None:
+                self._listener.received(data, now)
+            return self.emulator.receive(data, now)
+
+        self._enter(enter)
 
     def line_closed(self, because: str) -> None:
         """The register closed the line."""
@@ -188,9 +211,9 @@ class Driver:
             case HangUp(call, answered):
                 self._bank.hang_up(call, answered=answered)
             case ReadCard():
-                self._act(self._cardholder.on_card_prompt(), now)
+                self._act(self.cardholder.on_card_prompt(), now)
             case EnterPin(attempt):
-                self._act(self._cardholder.on_pin_prompt(attempt), now)
+                self._act(self.cardholder.on_pin_prompt(attempt), now)
             case HandsOff():
                 self._hand = None
             case Display() | Print() | Trace():
@@ -218,7 +241,7 @@ class Driver:
         self._hand = None
         if action is None:
             return
-        event = hand_event(action, self._cardholder.card)
+        event = hand_event(action, self.cardholder.card)
         self._hand = (later(now, action.after), event)
 
     def _arm(self) -> None:

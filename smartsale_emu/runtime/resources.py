@@ -6,6 +6,7 @@ top of a checkout; a wheel carries them inside the package, under ``data``.
 
 import os
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -121,13 +122,17 @@ def read_receipt_layout(name_or_path: str) -> tuple[str, str]:
     return _read_named("receipt layout", _package() / "payment" / "receipts", name_or_path)
 
 
-def read_scenario(name_or_path: str) -> tuple[str, str]:
-    """Return a scenario: one of ours by name, any other by its path (with ``/`` or ``.toml``).
+def read_scenarios() -> Iterator[tuple[str, str]]:
+    """Yield every scenario that comes with the package, by folders: what errors call it, and its text."""
+    yield from _scenarios(_data("scenarios"), "scenarios")
 
-    Raises:
-        ProfileError: there is none; the text lists what there is.
-    """
-    return _read_named("scenario", _data("scenarios"), name_or_path)
+
+def _scenarios(folder: Traversable, shown: str) -> Iterator[tuple[str, str]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _scenarios(entry, f"{shown}/{entry.name}")
+        elif entry.name.endswith(".yaml"):
+            yield f"{shown}/{entry.name}", entry.read_text(encoding="utf-8")
 
 
 def _package() -> Traversable:
@@ -167,6 +172,8 @@ def _names(directory: Traversable) -> list[str]:
 
 def _read(what: str, file: Traversable, origin: str) -> tuple[str, str]:
     try:
+        if isinstance(file, Path) and (file.is_char_device() or file.is_fifo() or file.is_socket()):
+            raise ProfileError(f"{what} {origin}: is no file")
         return file.read_text(encoding="utf-8"), origin
     except OSError as error:
         raise ProfileError(f"{what} {origin}: {plain_reason(error)}") from None

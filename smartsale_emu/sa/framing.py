@@ -144,11 +144,21 @@ def encode_blocks(data: bytes, block_size: int = DEFAULT_BLOCK_SIZE) -> list[byt
     position, last = 0, False
     while not last:
         last = len(data) - position <= block_size - _BLOCK_OVERHEAD - len(_header(0))
-        header = _header(0 if last else len(blocks) + 1)
-        stop = position + block_size - _BLOCK_OVERHEAD - len(header)
-        blocks.append(_seal(SOH, len(header).to_bytes(2, "little") + header + data[position:stop]))
+        number = 0 if last else len(blocks) + 1
+        stop = position + block_size - _BLOCK_OVERHEAD - len(_header(number))
+        blocks.append(encode_block(number, data[position:stop]))
         position = stop
     return blocks
+
+
+def encode_block(number: int, chunk: bytes) -> bytes:
+    """Write one SOH block: 1, 2, … and 0 as the last.
+
+    >>> encode_block(0, bytes.fromhex("19 02 00 32 31")).hex(" ")
+    '01 0f 00 08 00 01 01 00 31 02 01 00 30 19 02 00 32 31 fe 95'
+    """
+    header = _header(number)
+    return _seal(SOH, len(header).to_bytes(2, "little") + header + chunk)
 
 
 def encode_message(data: bytes, block_size: int = DEFAULT_BLOCK_SIZE) -> list[bytes]:

@@ -384,6 +384,8 @@ class Link:
     def _take_eot(self, events: list[LinkEvent]) -> None:
         outgoing = self._outgoing
         self.abandon()
+        if self._assembly.begun:
+            self._assembly.reset()
         if outgoing is None:
             if self._owed:
                 self._owed.popleft()

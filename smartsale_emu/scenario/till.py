@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from smartsale_emu.register.effects import (
+    AskCashier,
     CloseHost,
     FetchHost,
     OpenHost,
@@ -12,7 +13,7 @@ from smartsale_emu.register.effects import (
     Send,
     SendHost,
 )
-from smartsale_emu.register.habits import Habits
+from smartsale_emu.register.habits import Habits, RegisterTiming
 from smartsale_emu.register.session import RegisterSession
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.scenario.connection import Connection
@@ -26,6 +27,7 @@ class SessionTill:
     """One exchange of our register, in the shape that ``World.plug`` takes.
 
     ``connect``: its way to the bank, usually ``World.connect``; without one it has none to lend (КПХ).
+    ``window``: there is a cashier: ``asks`` is what he is asked, until ``said`` or ``cancel``.
     """
 
     def __init__(
@@ -33,9 +35,14 @@ class SessionTill:
         request: Message,
         habits: Habits | None = None,
         *,
+        timing: RegisterTiming | None = None,
         connect: Callable[[], Connection | None] | None = None,
+        window: bool = False,
     ) -> None:
-        self._session = RegisterSession(request, habits=habits, channel=connect is not None)
+        self._session = RegisterSession(
+            request, timing=timing, habits=habits, channel=connect is not None, window=window
+        )
+        self.asks: str | None = None
         self._connect = connect
         self._connection: Connection | None = None
         self._fetch_ends: Millis | None = None
@@ -57,6 +64,21 @@ class SessionTill:
             self._started = True
             return self._carry_out(self._session.start(now), now)
         return self._carry_out([*self._session.tick(now), *self._fetched(now)], now)
+
+    def said(self, text: str | None, now: Millis) -> list[bytes]:
+        """The cashier answers the question; None: cancels it."""
+        self.asks = None
+        session = self._session
+        effects = session.cashier_refused(now) if text is None else session.cashier_said(text, now)
+        return self._carry_out(effects, now)
+
+    def cancel(self, now: Millis) -> list[bytes]:
+        """The register gives the operation up."""
+        return self._carry_out(self._session.cancel(now), now)
+
+    def leave(self, now: Millis) -> None:
+        """The register's port is closed."""
+        self._carry_out(self._session.lose_line(now), now)
 
     def next_deadline(self) -> Millis | None:
         """When ``tick`` has something to do."""
@@ -93,6 +115,8 @@ class SessionTill:
                 return self._fetched(now)
             case CloseHost():
                 self._connection = self._fetch_ends = None
+            case AskCashier(text):
+                self.asks = text
             case _:
                 pass
         return []

@@ -6,6 +6,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
+from typing import cast
 
 from transitions import EventData, Machine
 
@@ -44,26 +46,26 @@ from smartsale_emu.units import Millis, later
 BANK_EVENTS = BankAsked | BankUnreachable | BankReplied | BankFailed
 
 
-class _Position:
-    """The model that ``transitions`` moves."""
+class Position:
+    """The model that ``transitions`` moves: one pinpad's state, and the work that its rows act on."""
 
-    def __init__(self) -> None:
-        self.state = State.IDLE
+    __slots__ = ("state", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.state, self.work = State.IDLE, work
 
 
-def build_machine(position: _Position, work: Work) -> Machine:
-    """Return the machine that runs the table: its transitions are the rows and nothing else."""
+@cache
+def the_machine() -> Machine:
+    """Return the machine that runs the table: its transitions are the rows and nothing else.
+
+    It holds nothing of any pinpad, so that all of them share it; building it takes longer than a sale.
+    """
 
     def runner(row: Row) -> Callable[[EventData], None]:
-        return lambda _: row.action(work)
+        return lambda event: row.action(cast("Position", event.model).work)
 
-    machine = Machine(
-        model=position,
-        states=State,
-        initial=State.IDLE,
-        auto_transitions=False,
-        send_event=True,
-    )
+    machine = Machine(model=None, states=State, initial=State.IDLE, auto_transitions=False, send_event=True)
     for row in TRANSITIONS:
         machine.add_transition(row.kind.name, source=row.source, dest=row.target, before=[runner(row)])
     return machine
@@ -90,8 +92,7 @@ class Terminal:
         memory = replace(memory, terminal_id=profile.terminal_id)
         self._work = Work(profile, layout, memory, safe, epoch, scheme)
         self._live_cards = live_cards
-        self._position = _Position()
-        self._machine = build_machine(self._position, self._work)
+        self._position = Position(self._work)
         self._deadline: Millis | None = None
 
     @property
@@ -168,7 +169,7 @@ class Terminal:
         """Move by one row of the table; the state's deadline is armed anew when the row has a target."""
         work, before = self._work, self.state
         mark, because, call = len(work.effects), work.because or str(kind), work.call
-        self._machine.events[kind.name].trigger(self._position)
+        the_machine().events[kind.name].trigger(self._position)
         after = self.state
         if (before, kind) in _MOVING:
             same_attempt = before in ATTEMPTS and after in ATTEMPTS and call == work.call
@@ -183,6 +184,7 @@ class Terminal:
         """Lay the content of an event on the desk; returns what the request needs next, if that is new."""
         work = self._work
         work.because = said(event)
+        _count_attempt(event, work)
         match event:
             case RequestReceived(message, debt_tried):
                 return self._take_request(message, debt_tried=debt_tried)
@@ -203,8 +205,6 @@ class Terminal:
                 work.fate = FinalFate.GONE
             case AnswerFate(fate):
                 work.fate = fate
-            case BankUnreachable():
-                work.take_attempt_back()
             case DeadlineReached():
                 work.because = f"timer {DEADLINES[self.state].timer} ran out"
             case _:
@@ -253,6 +253,14 @@ class Terminal:
         if found.refused is not None:
             work.because = found.refused.because
         return found.need
+
+
+def _count_attempt(event: TerminalEvent, work: Work) -> None:
+    """A reversal of which no byte has left when its call ends was no attempt."""
+    if isinstance(event, BankAsked | BankReplied | BankFailed):
+        work.note_left()
+    elif isinstance(event, BankUnreachable | DeadlineReached):
+        work.take_attempt_back()
 
 
 _MOVING = frozenset((row.source, row.kind) for row in TRANSITIONS if row.target is not None)

@@ -90,7 +90,7 @@ class Work:
         self.paper = True
         self._epoch = epoch
         self._calls = 0
-        self._dialled: Step | None = None
+        self._unsent: Step | None = None  # of a call of which no byte has left
         self._keys_on_disk = memory.keys
         self.reconciling = Reconciling()
         self.clear_desk()
@@ -208,10 +208,14 @@ class Work:
         if self.memory.pending is not None and self.memory.pending.stage is Stage.ASKED:
             self.remember(replace(self.memory, pending=None))
 
+    def note_left(self) -> None:
+        """The first byte of the call has left."""
+        self._unsent = None
+
     def take_attempt_back(self) -> None:
         """Not one byte of a reversal left: the next one is no repeat, even if the power fails before it."""
-        pending = self.memory.pending
-        if self._dialled is Step.REVERSAL and pending is not None and pending.attempts > 0:
+        unsent, self._unsent, pending = self._unsent, None, self.memory.pending
+        if unsent is Step.REVERSAL and pending is not None and pending.attempts > 0:
             self.remember(replace(self.memory, pending=replace(pending, attempts=pending.attempts - 1)))
 
     def display(self, screen: Screen, *, tries: int = 0) -> None:
@@ -258,7 +262,7 @@ class Work:
         """Call the bank; what the call brings carries its number. No KSN leaves before it is on disk."""
         keys = self.memory.keys
         self._calls += 1
-        self.call, self._dialled = self._calls, request.step
+        self.call, self._unsent = self._calls, request.step
         if keys != self._keys_on_disk:
             self.remember(self.memory)
         self.ask(CallBank(self.call, replace(request, ksn=bytes.fromhex(keys.ksn)), keys))

@@ -3,12 +3,29 @@
 import platform
 import tempfile
 
-from tests.bench import frames, line, sales, startup
+from tests.bench import frames, line, sales, startup, stories
 from tests.bench.measure import median_ms, rate
 
 
 def say(what: str, figure: str, aim: str = "") -> None:
     print(f"{what:<62}{figure:>14}   {aim}", flush=True)
+
+
+def tell_stories() -> None:
+    """Scenarios: how fast, with workers, and whether many are as fast as few, in the same memory."""
+    stories.per_second(100)
+    few = stories.per_second(100)
+    small = stories.megabytes()
+    many = stories.per_second(10_000)
+    say("scenarios per second, plain sales, one core", f"{few:,.0f}", "aim 300; 100 of them")
+    grown = stories.megabytes() - small
+    say(
+        "  10,000 of them",
+        f"{many:,.0f}",
+        f"{few / many:.2f} times linear, aim 1.30; {grown:+.1f} MB beside {small:.0f}",
+    )
+    two = stories.per_second(4_000, workers=2)
+    say("  4,000 of them with two workers", f"{two:,.0f}", f"{two / many:.2f} times one")
 
 
 def main() -> None:
@@ -27,6 +44,7 @@ def main() -> None:
     shop.sell(50)
     figure = f"{rate(shop.sell, count=300):,.0f}"
     say("whole sales per second on virtual time, one core", figure, "aim 500; days of 300, settled")
+    tell_stories()
     link_tests, loop, blocking, turns = line.compare()
     sizes = ", ".join(f"{size}>{'+'.join(map(str, answer)) or '-'}" for size, answer in turns)
     say("link tests (26) per second over a pty", f"{link_tests:,.0f}", f"turns, bytes: {sizes}")

@@ -45,7 +45,7 @@ from smartsale_emu.register.habits import FinalHabit, Habits
 from smartsale_emu.register.session import Answered
 from smartsale_emu.sa.framing import Block, Frame, FrameDecoder, encode_frame
 from smartsale_emu.sa.tlv import Message, Record
-from smartsale_emu.scenario.virtual import Delivery
+from smartsale_emu.scenario.virtual import NO_BYTE_LEAVES, Delivery
 from smartsale_emu.terminal.originals import CashierAbsent
 from smartsale_emu.units import Millis
 
@@ -259,7 +259,7 @@ def test_after_that_day_bank_and_pinpad_agree(days: Days) -> None:
 
 # --- the bank fails -----------------------------------------------------------------------------------------
 
-TOLD = {Delivery.FINE: "1", Delivery.UNREACHABLE: "34"}
+TOLD = {Delivery.FINE: "1", **dict.fromkeys(NO_BYTE_LEAVES, "34")}
 
 
 @pytest.mark.parametrize(

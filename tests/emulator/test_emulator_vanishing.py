@@ -20,7 +20,7 @@ from emulator_kit import (
 
 from smartsale_emu.host.ledger import OperationState
 from smartsale_emu.payment.authorization import Step
-from smartsale_emu.scenario.virtual import Delivery
+from smartsale_emu.scenario.virtual import NO_BYTE_LEAVES, Delivery
 from smartsale_emu.terminal.profile import OnEot
 from smartsale_emu.terminal.table import State
 
@@ -204,7 +204,7 @@ def test_the_bank_fails_at_the_sale(delivery: Delivery) -> None:
     shop = Shop()
     shop.world.delivery = lambda number: delivery if number == 0 else Delivery.FINE
     final = shop.serve(sale())
-    if delivery is Delivery.UNREACHABLE:
+    if delivery in NO_BYTE_LEAVES:
         assert outcome(final) == ("34", None, "НЕТ СВЯЗИ", "0")
     else:
         assert outcome(final) == UNDONE
@@ -217,7 +217,7 @@ def test_the_bank_fails_at_the_sale(delivery: Delivery) -> None:
 @pytest.mark.parametrize("at_reversal", FAILURES, ids=lambda delivery: f"reversal-{delivery.name}")
 @pytest.mark.parametrize(
     "at_sale",
-    [delivery for delivery in FAILURES if delivery is not Delivery.UNREACHABLE],
+    [delivery for delivery in FAILURES if delivery not in NO_BYTE_LEAVES],
     ids=lambda delivery: f"sale-{delivery.name}",
 )
 def test_the_bank_fails_at_the_sale_and_at_its_reversal(at_sale: Delivery, at_reversal: Delivery) -> None:
@@ -227,7 +227,7 @@ def test_the_bank_fails_at_the_sale_and_at_its_reversal(at_sale: Delivery, at_re
     assert outcome(shop.serve(sale())) == UNDONE
     pending = shop.memory.pending
     assert pending is not None
-    assert pending.attempts == (at_reversal is not Delivery.UNREACHABLE), "what never left is no attempt"
+    assert pending.attempts == (at_reversal not in NO_BYTE_LEAVES), "what never left is no attempt"
     shop.settle()
     assert_agreed(shop)
     assert shop.kept_count == 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sa.frames import VECTORS
 
-from smartsale_emu.register.errands import MAX_FETCH
+from smartsale_emu.register.habits import MAX_FETCH
 from smartsale_emu.register.requests import operation_request
 from smartsale_emu.register.session import (
     Answered,
@@ -134,8 +134,10 @@ def received(lab: Lab, first: bytes) -> Message:
         assert said
 
 
-def test_much_data_of_the_bank_comes_in_portions_and_in_order() -> None:
-    lab, data = Lab().opened(), bytes(number * 7 % 251 for number in range(2 * MAX_FETCH + 100))
+@pytest.mark.parametrize("size", [MAX_FETCH, 200])
+def test_much_data_of_the_bank_comes_in_portions_and_in_order(size: int) -> None:
+    lab = Lab(habits=Habits(fetch_size=size)).opened()
+    data = bytes(number * 7 % 251 for number in range(2 * size + 100))
     assert others(lab.says(FETCH)) == [FetchHost()]
     said = sent(lab.session.host_fetched(data, lab.now))
     portions = [received(lab, said).get(70)]
@@ -143,7 +145,7 @@ def test_much_data_of_the_bank_comes_in_portions_and_in_order() -> None:
         effects = lab.says(FETCH)
         assert others(effects) == []  # what is there is not waited for
         portions.append(received(lab, sent(effects).removeprefix(ACK)).get(70))
-    assert [len(portion or b"") for portion in portions] == [MAX_FETCH, MAX_FETCH, 100]
+    assert [len(portion or b"") for portion in portions] == [size, size, 100]
     assert b"".join(portion or b"" for portion in portions) == data
     assert others(lab.says(FETCH)) == [FetchHost()]
 

@@ -215,9 +215,10 @@ class TestResources:
         with pytest.raises(ProfileError, match="is no UTF-8 text"):
             resources.read_terminal_profile(str(tmp_path / "bad.toml"))
 
-    def test_an_unknown_scenario(self) -> None:
-        with pytest.raises(ProfileError, match="scenario 'nonsense' does not exist"):
-            resources.read_scenario("nonsense")
+    def test_our_scenarios_are_read_by_folders(self) -> None:
+        origins = [origin for origin, _ in resources.read_scenarios()]
+        assert origins == sorted(origins)
+        assert "scenarios/everyday/first-steps.yaml" in origins
 
     def test_an_installed_package_has_its_data_inside(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

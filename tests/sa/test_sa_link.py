@@ -272,6 +272,14 @@ def test_a_frame_in_the_middle_drops_the_unfinished_message(line: Line) -> None:
     assert line.take()[0] == [NAK]
 
 
+def test_eot_in_the_middle_drops_the_unfinished_message(line: Line) -> None:
+    """The peer has given it up: a message that it begins then is not joined to the old half."""
+    line.hear(LONG_WIRES[0])
+    line.hear(EOT)
+    line.hear(encode_blocks(REQUEST.encode())[0])
+    assert [event.message for event in line.told if isinstance(event, Received)] == [REQUEST]
+
+
 def test_an_unfinished_message_is_dropped_after_45_seconds(line: Line) -> None:
     line.hear(LONG_WIRES[0])
     line.at(44_999).hear(LONG_WIRES[1])

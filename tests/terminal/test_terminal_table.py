@@ -12,7 +12,7 @@ from smartsale_emu.terminal.diagram import mermaid
 from smartsale_emu.terminal.memory import Memory
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.table import DEADLINES, IGNORED, IGNORED_ROWS, REST, TRANSITIONS, Kind, State
-from smartsale_emu.terminal.terminal import _Position, build_machine
+from smartsale_emu.terminal.terminal import Position, the_machine
 from smartsale_emu.terminal.work import Scheme, Work
 
 TOP = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def test_a_deadline_is_a_row_and_a_timer(state: State, scheme: Scheme) -> None:
     assert any((row.source, row.kind) == (state, deadline.kind) and row.target for row in TRANSITIONS)
 
 
-@pytest.mark.parametrize("state", set(State) - REST)
+@pytest.mark.parametrize("state", sorted(set(State) - REST))
 def test_the_register_can_leave_every_state_in_which_it_is_served(state: State) -> None:
     fates = {Kind.REGISTER_LEFT, Kind.REGISTER_LEFT_OWING, Kind.ANSWER_LOST, Kind.ANSWER_LOST_HARMLESS}
     targets = {row.target for row in TRANSITIONS if row.source is state and row.kind in fates}
@@ -67,8 +67,7 @@ def test_the_register_can_leave_every_state_in_which_it_is_served(state: State) 
 
 
 def test_the_machine_has_no_transitions_beyond_the_rows() -> None:
-    position = _Position()
-    machine = build_machine(position, desk())
+    position, machine = Position(desk()), the_machine()
     built = Counter(
         (transition.source, name, transition.dest)
         for name, event in machine.events.items()
