@@ -7,6 +7,7 @@ and never hang on ours.
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from smartsale_emu.errors import DialectError
@@ -33,6 +34,12 @@ class Parts:
     fields: dict[int, str] = field(repr=False)
     raw: bytes = field(repr=False)
     pieces: Mapping[int, bytes] = field(repr=False)
+
+
+@cache
+def codec_of(packing: Packing) -> "Codec":
+    """Return the codec of a packing; it keeps nothing, so one is enough for all who have the same."""
+    return Codec(packing)
 
 
 class Codec:

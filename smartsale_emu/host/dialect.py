@@ -21,7 +21,7 @@ from datetime import date, datetime
 
 from smartsale_emu.errors import DialectError
 from smartsale_emu.host.amounts import TOTALS_FIELDS, balance_of, balance_value, totals_of, totals_values
-from smartsale_emu.host.codec import Codec, Parts
+from smartsale_emu.host.codec import Parts, codec_of
 from smartsale_emu.host.dates import month_to_second
 from smartsale_emu.host.framing import Wire
 from smartsale_emu.host.key_words import keys_of, keys_text
@@ -79,7 +79,7 @@ class Dialect:
     def __init__(self, profile: BankProfile) -> None:
         self._profile = profile
         self._rows = profile.wire
-        self._codec = Codec(profile.wire.packing)
+        self._codec = codec_of(profile.wire.packing)
         self._pin_fields = frozenset({PIN_BLOCK, profile.wire.pin_field})
         self._first = frozenset(row.request for row in profile.messages.values())
         self._requests = {

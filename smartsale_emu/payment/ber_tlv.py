@@ -6,6 +6,7 @@ hold others are opened only when somebody asks. No error carries a value, and ``
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from smartsale_emu.errors import WireError
 
@@ -104,6 +105,7 @@ class DataObjects:
         return len(self.objects)
 
 
+@lru_cache(maxsize=1024)
 def is_tag(text: str) -> bool:
     """Tell whether a text is one whole tag in upper-case hex, of one to four bytes.
 
