@@ -1,5 +1,6 @@
 """The schema of a scenario file, ``format: 1``: what may stand where, with the words that an editor shows."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +28,6 @@ from smartsale_emu.units import Millis, MinorUnits
 
 _NAME, _MONTH = r"[A-Za-z0-9_-]+", "(0[1-9]|1[0-2])"
 _TIME = KINDS["time"].pattern
-_TOOK = rf"^([<>] ?{_TIME}|{_TIME} to {_TIME})$"
 
 
 def _said(read: Callable[[str], object], forms: list[tuple[str, str]]) -> Any:
@@ -59,6 +59,17 @@ def _read(read: Callable[[str], object], pattern: str, *examples: str) -> Any:
 
     schema = {"type": ["string", "number"], "pattern": f"^{pattern}$", "examples": list(examples)}
     return BeforeValidator(value), WithJsonSchema(schema)
+
+
+def _like(pattern: str, told: str) -> Any:
+    """A text of a form; ``told``: what it must be, in words."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must be {told}")
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
 
 
 def _day(text: str) -> datetime:
@@ -100,6 +111,9 @@ Day = Annotated[datetime, *_read(_day, r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d{3}
 Chance = Annotated[float, *_read(_chance, r"\d{1,3}%", "10%")]
 Tunnel = Annotated[str, *_said(lambda text: read_phrase(text, TUNNEL), _forms(TUNNEL))]
 When = Annotated[str, *_said(lambda text: read_phrase(text, TRIGGERS), _forms(TRIGGERS))]
+Pin = Annotated[str, *_like("[0-9]{4,12}", "4 to 12 digits")]
+Took = Annotated[str, *_like(rf"([<>] ?{_TIME}|{_TIME} to {_TIME})", "such as < 5s, > 5s, or 4s to 6s")]
+Waits = Annotated[str, *_like("(>= ?)?[0-9]{1,3}", "a number of wait frames: 0, 3, or >= 2")]
 FieldName = Annotated[str, AfterValidator(_known_field)]
 Wanted = Annotated[str, AfterValidator(read_wanted)]
 LineName = Annotated[str, AfterValidator(_known_unit), WithJsonSchema({"enum": list(LINE_NAMES)})]
@@ -144,9 +158,7 @@ class Customer(_Part):
     """A customer who acts by himself."""
 
     card: str | None = Field(None, description="a test card, or one of `cards`")
-    pin: str | None = Field(
-        None, pattern=r"^[0-9]{4,12}$", description="what he types; none: he types nothing"
-    )
+    pin: Pin | None = Field(None, description="what he types; none: he types nothing")
     card_after: Time = Millis(500)
     pin_after: Time = Millis(1500)
     wrong_pins: int = Field(0, ge=0, le=15, description="tries that are wrong before the right one")
@@ -158,7 +170,7 @@ class OwnCard(_Part):
 
     like: str = Field(description="the test card that it is a copy of")
     balance: Amount | None = None
-    pin: str | None = Field(None, pattern=r"^[0-9]{4,12}$")
+    pin: Pin | None = None
     expires: str | None = Field(
         None,
         pattern=rf"^([0-9]{{4}}-{_MONTH}|[0-9]{{2}}{_MONTH})$",
@@ -281,8 +293,8 @@ class Expect(_Part):
     screens: list[str] | None = Field(None, description="texts that the screen has shown, in this order")
     screen: str | None = Field(None, description="a text that it shows now")
     state: Literal[tuple(state.value for state in State)] | None = None  # type: ignore[valid-type]
-    waits: str | None = Field(None, pattern=r"^(>= ?)?[0-9]{1,3}$", description="wait frames: 0, 3, or >= 2")
-    took: str | None = Field(None, pattern=_TOOK, description="since the request: < 5s, > 5s, or 4s to 6s")
+    waits: Waits | None = Field(None, description="wait frames: 0, 3, or >= 2")
+    took: Took | None = Field(None, description="since the request: < 5s, > 5s, or 4s to 6s")
     bank: BankLedger | None = None
     memory: PinpadMemory | None = None
     agree: bool | None = Field(None, description="whether bank and pinpad agree")

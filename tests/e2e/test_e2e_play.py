@@ -18,6 +18,7 @@ if sys.platform == "win32":
 
 from e2e_kit import DEADLINE, PACKAGE_PARENT, Desk, Server, environment, memory_of, run_cli, settled, until
 from foreign_till import ACK, EOT, Fields, Gone, Till, Wire, fields_of, frame
+from small_till import SmallTill
 
 SALE: Fields = {0: b"120000", 4: b"643", 25: b"1"}
 LINK_TEST: Fields = {25: b"26", 27: b""}
@@ -109,6 +110,17 @@ def test_sigterm_takes_the_port_back(tmp_path: Path) -> None:
         assert stage.end()[0] == 130
         assert not (tmp_path / "pinpad").is_symlink()
         assert stage.errors() == ""
+
+
+def test_a_register_of_fifty_lines(tmp_path: Path) -> None:
+    """pyserial and the protocol's description are enough to play against."""
+    answered = '  - expect: {answer: {39: "1", 0: "120000"}}\n'  # and no more: it asks again at once
+    with played(tmp_path, PAY + answered + BACK) as stage:
+        till = SmallTill(stage.link)
+        sale = till.ask(SALE)
+        assert (sale[39], sale[0]) == (b"1", b"120000")
+        assert till.ask({**SALE, 25: b"53"})[39] == b"1"
+        stage.must_pass()
 
 
 def test_a_register_that_lends_its_way_to_the_bank(tmp_path: Path) -> None:

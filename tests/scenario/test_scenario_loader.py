@@ -81,7 +81,7 @@ MISTAKES = {
     "a state that is none": (step("expect: {state: sleeping}"), "steps[1].expect.state: must be 'idle', "),
     "a truth that is none": (step("expect: {agree: maybe}"), "steps[1].expect.agree: must be true or false"),
     "a number that is none": (GOOD + "seed: many\n", "x.yaml:7: seed: must be a whole number"),
-    "a PIN too short": (GOOD + "customer: {pin: '12'}\n", "x.yaml:7: customer.pin: must look like "),
+    "a PIN too short": (GOOD + "customer: {pin: '12'}\n", "x.yaml:7: customer.pin: must be 4 to 12 digits"),
     "a date that is none": (GOOD + "date: tomorrow\n", "x.yaml:7: date: must be a date and a time such as"),
     "a parameter that is none": (
         step("register: sale ${amount}"),
@@ -118,7 +118,7 @@ MISTAKES = {
     ),
     "a duration that is none": (
         step("expect: {took: about 5s}"),
-        "x.yaml:4: steps[1].expect.took: must look like ",
+        "x.yaml:4: steps[1].expect.took: must be such as < 5s, ",
     ),
     "an answer that nobody has named": (
         step("register: void 1.00 rrn=${frist.rrn}"),
@@ -135,7 +135,7 @@ MISTAKES = {
     "a PIN of one digit": (step("pin: '1'"), "x.yaml:4: steps[1].pin: '1' is not understood"),
     "digits of another script": (
         GOOD + "customer: {pin: '١٢٣٤'}\n",
-        "x.yaml:7: customer.pin: must look like",
+        "x.yaml:7: customer.pin: must be 4 to 12 digits",
     ),
     "an amount of another script": (step("register: sale ١٠٠.٠٠"), "must be an amount such as 100.00"),
     "a time without end": (step("clock: +99999999d"), "x.yaml:4: steps[1].clock: must be a year at most"),
