@@ -30,7 +30,7 @@ from smartsale_emu.runtime.assembly import (
 )
 from smartsale_emu.runtime.bank_link import EmbeddedBank
 from smartsale_emu.runtime.chip_counters import ChipCounters
-from smartsale_emu.runtime.driver import Clock, Driver, Watcher
+from smartsale_emu.runtime.driver import Clock, Driver, SteadyClock, Watcher
 from smartsale_emu.runtime.ledger_file import open_ledger
 from smartsale_emu.runtime.memory_file import MemoryFile
 from smartsale_emu.runtime.port_table import open_port
@@ -73,7 +73,7 @@ def _setup(args: argparse.Namespace, stack: ExitStack) -> _Setup:
     epoch = _this_millisecond()
     state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir())
     return _Setup(
-        clock=Clock(args.speed),
+        clock=SteadyClock(args.speed) if args.record else Clock(args.speed),
         epoch=epoch,
         state=state,
         recording=stack.enter_context(recorded(args, state, epoch)) if args.record else None,

@@ -63,9 +63,32 @@ class Clock:
         """Return the moment."""
         return Millis(int((time.monotonic() - self._start) * 1000 * self._speed))
 
+    def strike(self) -> None:
+        """Something comes from outside now."""
+
     def wall(self, moment: Millis) -> float:
         """Return the monotonic time at which ``now`` reaches a moment, in seconds."""
         return self._start + (moment + 0.5) / 1000 / self._speed
+
+
+class SteadyClock(Clock):
+    """A clock that stands still from one thing that comes from outside to the next.
+
+    What follows from it, the bank's answer too, happens at its moment, as on virtual time: so a session that
+    is recorded plays to the same bytes, even where a second ends in between.
+    """
+
+    def __init__(self, speed: float = 1.0) -> None:
+        super().__init__(speed)
+        self._struck = super().now()
+
+    def now(self) -> Millis:
+        """Return the moment of the last strike."""
+        return self._struck
+
+    def strike(self) -> None:
+        """Go on to the present moment."""
+        self._struck = super().now()
 
 
 class Watcher(Protocol):
@@ -140,7 +163,10 @@ class Driver:
 
     def tell(self, event: Event) -> None:
         """Something happens to the pinpad now."""
+        self._clock.strike()
+        self._tell(event)
 
+    def _tell(self, event: Event) -> None:
         def enter(now: Millis) -> list[Effect]:
             if self._listener is not None:
                 self._listener.happened(event, now)
@@ -156,6 +182,7 @@ class Driver:
 
     def line_received(self, data: bytes) -> None:
         """Bytes of the register."""
+        self._clock.strike()
 
         def enter(now: Millis) -> list[Effect]:
             if self._listener is not None:
@@ -207,7 +234,7 @@ class Driver:
             case Remember() | SelectAgain():
                 self._keep(effect)
             case CallHost(call, payload):
-                self._bank.call(call, payload, self.tell)
+                self._bank.call(call, payload, self._tell)
             case HangUp(call, answered):
                 self._bank.hang_up(call, answered=answered)
             case ReadCard():
@@ -260,6 +287,7 @@ class Driver:
 
     def _on_timer(self) -> None:
         self._timer = self._armed = None
+        self._clock.strike()
         now = self._clock.now()
         if self._hand is not None and now >= self._hand[0]:
             event, self._hand = self._hand[1], None

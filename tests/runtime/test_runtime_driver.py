@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smartsale_emu.emulator.doors import Effect, Event, HostBytes
+from smartsale_emu.emulator.doors import CallHost, Effect, Event, HostBytes
 from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.errors import PortError, SetupError, StateError
 from smartsale_emu.host.ledger import MemoryLedger
@@ -24,12 +24,13 @@ from smartsale_emu.runtime.assembly import (
     load_terminal_profile,
 )
 from smartsale_emu.runtime.bank_link import BankLink, EmbeddedBank, TcpBank
-from smartsale_emu.runtime.driver import Clock, Driver
+from smartsale_emu.runtime.driver import Clock, Driver, SteadyClock, Watcher
 from smartsale_emu.runtime.host_server import HostServer
 from smartsale_emu.runtime.ports import BankAddress, LineListener, bank_address
 from smartsale_emu.sa.framing import Block, Control, Frame, FrameDecoder, encode_frame
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.security.masking import Secret
+from smartsale_emu.terminal.effects import Display
 from smartsale_emu.terminal.events import BankAsked, BankFailed
 from smartsale_emu.terminal.memory import Memory, Stage, parse_memory
 from smartsale_emu.units import Millis
@@ -115,10 +116,13 @@ def built(memory: str | None = None) -> Emulator:
     )
 
 
-def pinpad(port: MemoryPort, bank: BankLink) -> tuple[Driver, MemoryStore]:
+def pinpad(
+    port: MemoryPort, bank: BankLink, *, clock: Clock | None = None, watchers: tuple[Watcher, ...] = ()
+) -> tuple[Driver, MemoryStore]:
     store, emulator = MemoryStore(port.log), built()
     holder = Cardholder(load_card("mir-chip").card, Secret("1234"), card_after=Millis(1), pin_after=Millis(1))
-    return Driver(emulator, port, bank, store, clock=Clock(), cardholder=holder), store
+    steps = clock or Clock()
+    return Driver(emulator, port, bank, store, clock=steps, cardholder=holder, watchers=watchers), store
 
 
 def embedded() -> EmbeddedBank:
@@ -249,6 +253,41 @@ def test_a_port_that_disappears_ends_the_run() -> None:
 def test_speed_makes_the_clock_run_faster() -> None:
     slow, fast = Clock(), Clock(1000)
     assert fast.wall(Millis(1_000_000)) < slow.wall(Millis(1_000_000)) - 900
+
+
+class SlowBank(EmbeddedBank):
+    """A bank whose answer takes its time."""
+
+    def call(self, call: int, payload: bytes, tell: Callable[[Event], None]) -> None:
+        asyncio.get_running_loop().call_later(0.03, super().call, call, payload, tell)
+
+
+@pytest.mark.parametrize(("clock", "same"), [(SteadyClock(), True), (Clock(), False)])
+def test_a_steady_clock_gives_the_answer_the_moment_of_its_question(clock: Clock, *, same: bool) -> None:
+    """So a session that is recorded plays to the same bytes, whatever second the bank has answered in."""
+    moments: dict[str, Millis] = {}
+
+    class Watch:
+        def see(self, effect: Effect, now: Millis) -> None:
+            if isinstance(effect, CallHost):
+                moments["asked"] = now
+            if isinstance(effect, Display) and "ОДОБРЕНО" in effect.text:
+                moments["answered"] = now
+
+    async def story() -> None:
+        port = MemoryPort()
+        bank = SlowBank(bank_parts().connect, today=lambda: datetime(2026, 11, 23, 9, 30))
+        driver, _ = pinpad(port, bank, clock=clock, watchers=(Watch(),))
+        running = asyncio.create_task(driver.run(lambda _: None))
+        while port.listener is None:
+            await asyncio.sleep(0)
+        port.listener.line_received(SALE)
+        await port.finals.get()
+        driver.stop()
+        await running
+        assert (moments["asked"] == moments["answered"]) is same
+
+    play(story)
 
 
 def test_a_link_test_through_the_server() -> None:
