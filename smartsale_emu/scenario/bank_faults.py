@@ -12,7 +12,15 @@ from smartsale_emu.host.rulebook import BookRule, Conditions
 from smartsale_emu.payment.authorization import AuthorizationAnswer, AuthorizationRequest, Step, Transaction
 from smartsale_emu.payment.receipt import format_amount
 from smartsale_emu.scenario.bank_answers import ERRING, ErringDialect, erring, last_bit
-from smartsale_emu.scenario.commands import Aim, BankApprovesPart, BankDeclines, BankDoes, BankFault, Message
+from smartsale_emu.scenario.commands import (
+    Aim,
+    BankApprovesPart,
+    BankDeclines,
+    BankDoes,
+    BankErrs,
+    BankFault,
+    Message,
+)
 from smartsale_emu.scenario.meter import Follower, Meter, always
 from smartsale_emu.scenario.virtual import TOO_LATE, Delivery, Fate
 from smartsale_emu.units import Millis
@@ -33,7 +41,7 @@ _DELIVERIES = {
 class _Armed:
     """A command that waits for its message; ``until``: then it is over."""
 
-    command: BankDoes | BankDeclines | BankApprovesPart
+    command: BankErrs
     aim: Aim
     meter: Meter | Follower
     until: Millis | None = None
@@ -60,9 +68,7 @@ class BankFaults:
         self._armed: list[_Armed] = []
         self.heard: list[AuthorizationRequest] = []
 
-    def arm(
-        self, command: BankDoes | BankDeclines | BankApprovesPart, allows: Callable[[], bool] = always
-    ) -> None:
+    def arm(self, command: BankErrs, allows: Callable[[], bool] = always) -> None:
         """From now on. ``allows``: asked each time whether it may happen.
 
         Raises:
@@ -78,7 +84,7 @@ class BankFaults:
             self._armed.append(_Armed(BankDoes(BankFault.LATE, aim, late), aim, meter))
         self._armed.append(_Armed(command, aim, Follower(meter) if late else meter, until))
 
-    def _refuse_impossible(self, command: BankDoes | BankDeclines | BankApprovesPart) -> None:
+    def _refuse_impossible(self, command: BankErrs) -> None:
         fault = command.fault if isinstance(command, BankDoes) else None
         if fault is BankFault.NO_MAC and not self._dialect.is_sealed(Step.FINANCIAL):
             raise ValueError("the messages of this bank have no MAC")
@@ -105,7 +111,7 @@ class BankFaults:
 
     def _decided(
         self,
-        commands: list[BankDoes | BankDeclines | BankApprovesPart],
+        commands: list[BankErrs],
         request: AuthorizationRequest,
         at: datetime,
     ) -> AuthorizationAnswer:
@@ -145,7 +151,7 @@ class BankFaults:
             fate = _worse(fate, command)
         return fate
 
-    def _note(self, command: BankDoes | BankDeclines | BankApprovesPart) -> None:
+    def _note(self, command: BankErrs) -> None:
         if self.tell is not None:
             self.tell(Trace("fault", _words(command)))
 
@@ -174,9 +180,7 @@ class BankFaults:
         except (DialectError, ValueError):
             return None
 
-    def _met(
-        self, request: AuthorizationRequest, *, at_bank: bool
-    ) -> list[BankDoes | BankDeclines | BankApprovesPart]:
+    def _met(self, request: AuthorizationRequest, *, at_bank: bool) -> list[BankErrs]:
         met = []
         for armed in list(self._armed):
             if not self._still(armed):
@@ -190,7 +194,7 @@ class BankFaults:
         return met
 
 
-def _words(command: BankDoes | BankDeclines | BankApprovesPart) -> str:
+def _words(command: BankErrs) -> str:
     match command:
         case BankDoes(fault, _, time):
             return f"the bank: {fault.value}" + (f", {time / 1000:g} s" if time else "")
@@ -200,7 +204,7 @@ def _words(command: BankDoes | BankDeclines | BankApprovesPart) -> str:
             return f"the bank approves only {format_amount(amount)}"
 
 
-def _acts_at_bank(command: BankDoes | BankDeclines | BankApprovesPart) -> bool:
+def _acts_at_bank(command: BankErrs) -> bool:
     return not isinstance(command, BankDoes) or command.fault in ERRING
 
 
@@ -223,7 +227,7 @@ def _is(request: AuthorizationRequest, message: Message) -> bool:
             return key_change
 
 
-def _worse(fate: Fate, command: BankDoes | BankDeclines | BankApprovesPart) -> Fate:
+def _worse(fate: Fate, command: BankErrs) -> Fate:
     if not isinstance(command, BankDoes):
         return fate
     late = command.time or TOO_LATE

@@ -243,7 +243,8 @@ class LineRecovers:
 
 PersonCommand = PresentCard | PullCard | TypePin | PressCancel | AnswerCashier
 DeviceCommand = CutPower | LoadPaper | FillDisk | Pass
-BankCommand = BankDoes | BankDeclines | BankApprovesPart | BankForgets | BankRecovers
+BankErrs = BankDoes | BankDeclines | BankApprovesPart
+BankCommand = BankErrs | BankForgets | BankRecovers
 LineCommand = LineDoes | LineSlow | LineCloses | LineRecovers
 Command = PersonCommand | DeviceCommand | BankCommand | LineCommand
 

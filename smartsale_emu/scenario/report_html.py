@@ -11,19 +11,9 @@ from dataclasses import replace
 from html import escape
 from itertools import groupby
 
-from smartsale_emu.scenario.report_json import (
-    ARRIVES,
-    Happening,
-    expected,
-    place,
-    read_exchange,
-    readable,
-    replay,
-    status,
-    told_step,
-    totals,
-)
+from smartsale_emu.scenario.exchange import ARRIVES, Happening, read_exchange
 from smartsale_emu.scenario.results import Result
+from smartsale_emu.scenario.told_results import expected, place, readable, replay, status, told_step, totals
 from smartsale_emu.units import Millis
 
 WIDTH, SHEET = 640, 820

@@ -6,16 +6,9 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 
 from smartsale_emu.scenario.checks import Failure
-from smartsale_emu.scenario.report_json import (
-    expected,
-    place,
-    read_exchange,
-    readable,
-    replay,
-    status,
-    told_line,
-)
+from smartsale_emu.scenario.exchange import read_exchange, told_line
 from smartsale_emu.scenario.results import Result
+from smartsale_emu.scenario.told_results import expected, place, readable, replay, status
 
 LIMIT = 8000
 """Characters of a text at most; servers that collect such reports are not fond of more."""
