@@ -3,7 +3,6 @@
 import argparse
 import json
 import random
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from smartsale_emu.runtime.resources import read_scenarios
 from smartsale_emu.scenario.loader import Case, load_cases
 from smartsale_emu.scenario.model import json_schema
 from smartsale_emu.scenario.results import Log, Result
+from smartsale_emu.scenario.told_results import place, replay
 
 _INTERRUPTED = 130
 """The status when not all were played; what a shell makes of SIGINT."""
@@ -206,8 +206,7 @@ class _Teller:
         if not result.passed:
             self._console.print(escape(_why(result)), style="bold")
             where = f" --port {self._args.port}" if self._args.port else ""
-            again = f"smartsale-emu play {shlex.quote(case.origin)} --seed {result.seed}{where} -v"
-            self._console.print(f"  again: {escape(again)}\n")
+            self._console.print(f"  again: {escape(f'{replay(result)}{where} -v')}\n")
 
     def end(self) -> None:
         """Sum up."""
@@ -230,8 +229,7 @@ def _story(log: Log) -> Text:
 def _why(result: Result) -> str:
     if result.failure is None:
         return f"  {result.stopped}"
-    failure, steps = result.failure, result.case.scenario.steps
-    where = f"step {failure.step + 1} of {len(steps)}" if failure.step < len(steps) else "the end"
+    failure, where = result.failure, place(result, result.failure)
     if failure.step < len(result.case.lines):
         where = f"{result.case.origin}:{result.case.lines[failure.step]}: {where}"
     path = " → ".join(str(trace.details.get("to")) for _, trace in result.log if trace.kind == "state")

@@ -53,7 +53,6 @@ class ErringDialect(Dialect):
 
     def __init__(self, profile: BankProfile) -> None:
         super().__init__(profile)
-        self._right = profile
         self.faults: tuple[BankFault, ...] = ()
 
     def encode_answer(
@@ -63,7 +62,7 @@ class ErringDialect(Dialect):
         faults, self.faults = self.faults, ()
         if not faults:
             return super().encode_answer(request, answer, seal)
-        profile = self._right
+        profile = self._profile
         for fault in faults:
             profile = _speaking(profile, fault, request)
         for fault in faults:

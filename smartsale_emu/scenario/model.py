@@ -351,9 +351,18 @@ class Step(_Part):
     habits: Register | None = Field(None, description="of the register in this exchange")
     note: str | None = None
 
+    def said(self, verb: str) -> object:
+        """Return what stands behind a verb, None where it is not this step's."""
+        return getattr(self, "asks" if verb == "register" else verb)
+
+    @property
+    def verb(self) -> str:
+        """The one verb of the step."""
+        return next(verb for verb in VERBS if self.said(verb) is not None)
+
     @model_validator(mode="after")
     def _one_verb(self) -> "Step":
-        said = [verb for verb in VERBS if getattr(self, "asks" if verb == "register" else verb) is not None]
+        said = [verb for verb in VERBS if self.said(verb) is not None]
         if len(said) != 1:
             there = f"{', '.join(said)} stand together" if said else "there is none"
             raise ValueError(f"a step has exactly one of {', '.join(VERBS)}; {there}")

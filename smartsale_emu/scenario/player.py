@@ -14,7 +14,7 @@ from smartsale_emu.scenario.checks import Failure, check, final_disagreement, wi
 from smartsale_emu.scenario.commands import PHRASES
 from smartsale_emu.scenario.hands import PATIENCE, Hands
 from smartsale_emu.scenario.meter import always
-from smartsale_emu.scenario.model import VERBS, Scenario, Step
+from smartsale_emu.scenario.model import Scenario, Step
 from smartsale_emu.scenario.overheard import Heard
 from smartsale_emu.scenario.phrases import read_phrase
 from smartsale_emu.scenario.registers import RegisterSide, our_register
@@ -112,7 +112,7 @@ class Player:
     # --- one step ----------------------------------------------------------------------------------------
 
     def _step(self, number: int, step: Step) -> None:
-        verb = next(name for name in VERBS if _said(step, name) is not None)
+        verb = step.verb
         trigger = read_phrase(step.when, TRIGGERS) if step.when else Trigger(_usual(verb, step))
         waits_for_it = verb == "register" and not step.when and self._register_side.comes() is not None
         until = self._comes if waits_for_it else lambda: self._holds(trigger)
@@ -151,7 +151,7 @@ class Player:
         elif verb == "register":
             self._register(number, step)
         else:
-            self._hands.do(read_phrase(str(_said(step, verb)), PHRASES[verb]), self._allows(step))
+            self._hands.do(read_phrase(str(step.said(verb)), PHRASES[verb]), self._allows(step))
 
     # --- the register ------------------------------------------------------------------------------------
 
@@ -279,13 +279,9 @@ class Player:
         return made.hexdigest()[:16]
 
 
-def _said(step: Step, verb: str) -> object:
-    return getattr(step, "asks" if verb == "register" else verb)
-
-
 def _shown(verb: str, step: Step) -> str:
     """Return what a step says; a PIN is only counted, and a track is only named."""
-    said = str(_said(step, verb))
+    said = str(step.said(verb))
     if verb == "pin" and said.isdigit():
         return f"{len(said)} digits"
     return re.sub(r"track2=\d\S*", "track2=…", said)
