@@ -5,6 +5,7 @@ SmartSaleError
  │    ├── PortError           a port is wrong, busy, or has gone
  │    ├── ProfileError        a profile, receipt layout, card or story is wrong; names file and key
  │    │    └── ScenarioError  a scenario is wrong; names file, line and key
+ │    ├── TraceError          a trace cannot be read or told; the text names file and line
  │    ├── KeySlotError        a key slot is missing, or its check value does not match
  │    │    └── DukptExhaustedError  (security.dukpt_tdes) an initial key has no serial number left
  │    └── StateError          a state directory is in use, or its content cannot be read
@@ -40,6 +41,10 @@ class ProfileError(SetupError):
 
 class ScenarioError(ProfileError):
     """A scenario is wrong; the text names the file, the line and the key, and what would be right."""
+
+
+class TraceError(SetupError):
+    """A trace cannot be read, or tells nothing of what was asked; the text names the file and the line."""
 
 
 class KeySlotError(SetupError):

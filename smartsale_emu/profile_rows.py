@@ -103,6 +103,10 @@ class Rows:
         """Return the mark of every row, by ``table.key``."""
         return self._marks
 
+    def values(self) -> dict[str, object]:
+        """Return the value of every row, by ``table.key``."""
+        return {f"{name}.{key}": row for name, table in self._tables.items() for key, row in table.items()}
+
     def title(self) -> str:
         """Return the profile's title."""
         title = self._plain.get("title")

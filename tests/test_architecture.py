@@ -12,10 +12,13 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 FLOORS = {
     "cli": 7,
     "__main__": 7,
+    "control": 7,
+    "pytest_plugin": 7,
     "runtime": 6,
     "scenario": 6,
     "emulator": 5,
     "register": 5,
+    "traces": 5,
     "terminal": 4,
     "host": 4,
     "payment": 3,
@@ -27,7 +30,14 @@ FLOORS = {
     "profile_rows": 1,
     "__init__": 1,
 }
-NEIGHBOURS = {("__main__", "cli"), ("profile_rows", "errors"), ("runtime", "scenario")}
+NEIGHBOURS = {
+    ("__main__", "cli"),
+    ("cli", "control"),
+    ("profile_rows", "errors"),
+    ("pytest_plugin", "control"),
+    ("runtime", "scenario"),
+    ("traces", "emulator"),
+}
 """Rooms of one floor that may know each other, one way."""
 OUTSIDE = {"asyncio", "time", "socket", "ssl", "sqlite3", "os", "pathlib", "random", "secrets", "threading"}
 LIBRARIES = {
@@ -36,11 +46,15 @@ LIBRARIES = {
     "psec": {"security"},
     "pyemv": {"security"},
     "cryptography": {"security"},
+    "pytest": {"pytest_plugin"},
     "serial": {"runtime"},
     "rich": {"cli"},
     "yaml": {"scenario"},
-    "pydantic": {"scenario"},
+    "pydantic": {"scenario", "control"},
     "pydantic_core": {"scenario"},
+    "fastapi": {"control"},
+    "starlette": {"control"},
+    "uvicorn": {"control"},
 }
 
 

@@ -44,7 +44,12 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM and a 
 @pytest.fixture(scope="module")
 def marked_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package with the marked card and the marked keys in it."""
-    package, root = Path(smartsale_emu.__file__).parent, tmp_path_factory.mktemp("marked")
+    return mark(tmp_path_factory.mktemp("marked"))
+
+
+def mark(root: Path) -> Path:
+    """Copy the package there, with the marked card and the marked keys in it."""
+    package = Path(smartsale_emu.__file__).parent
     shutil.copytree(package, root / "smartsale_emu", ignore=shutil.ignore_patterns("__pycache__", "data"))
     (root / "smartsale_emu" / "payment" / "cards" / "canary.toml").write_text(CHIP_TOML, encoding="utf-8")
     (root / "keys").mkdir()

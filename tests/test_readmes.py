@@ -24,7 +24,7 @@ def shown_commands(readme: Path) -> list[list[str]]:
     """Return the arguments of every line in a block that begins with our command."""
     blocks = BLOCK.findall(readme.read_text(encoding="utf-8"))
     lines = [line.strip().removeprefix("$ ") for _, block in blocks for line in block.splitlines()]
-    ours = [line.split(">")[0] for line in lines if line.startswith("smartsale-emu ")]
+    ours = [re.split("[>;]", line)[0] for line in lines if line.startswith("smartsale-emu ")]
     return [shlex.split(line, comments=True)[1:] for line in ours]
 
 
@@ -38,7 +38,17 @@ def operation_commands(readme: Path) -> list[list[str]]:
 def test_every_shown_command_is_one_that_the_program_takes(readme: Path) -> None:
     """The parser ends the test with status 2 at an unknown option."""
     commands = shown_commands(readme)
-    assert {command[0] for command in commands} == {"run", "register", "host", "ledger", "play", "keys"}
+    assert {command[0] for command in commands} == {
+        "run",
+        "register",
+        "host",
+        "ledger",
+        "play",
+        "keys",
+        "trace",
+        "explain",
+        "bugpack",
+    }
     for command in commands:
         build_parser().parse_args(command)
 

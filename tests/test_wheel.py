@@ -142,3 +142,12 @@ def test_the_installed_program_plays_its_own_scenarios(elsewhere: Path) -> None:
 def test_the_installed_program_knows_its_version(elsewhere: Path) -> None:
     done = run(programs(elsewhere) / "smartsale-emu", "--version", cwd=elsewhere)
     assert done.stdout == f"smartsale-emu {smartsale_emu.__version__}\n"
+
+
+def test_the_pytest_plugin_comes_with_it(elsewhere: Path) -> None:
+    """Its fixtures are there without a word of configuration."""
+    (elsewhere / "test_shop.py").write_text("def test_it(pinpad):\n    assert pinpad.state == 'idle'\n")
+    done = run(
+        programs(elsewhere) / "python", "-m", "pytest", "-q", "-W", "error", "test_shop.py", cwd=elsewhere
+    )
+    assert "1 passed" in done.stdout

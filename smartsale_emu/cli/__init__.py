@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     args = build_parser(words[0] if words else "").parse_args(words)
     try:
-        command = import_module(f"smartsale_emu.cli.{args.command}")
+        command = import_module(f"smartsale_emu.cli.{args.command.replace('-', '_')}")
         status: int = command.run(args)
     except SetupError as error:
         print(f"smartsale-emu: {error}", file=sys.stderr)

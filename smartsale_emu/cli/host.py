@@ -40,18 +40,19 @@ def run(args: argparse.Namespace) -> int:
                 print(_line(exchange), flush=True)
 
         server = HostServer(address, parts.connect, watch=watch, tls=tls)
-        asyncio.run(_serve(server, headless=args.headless, state=str(state.path)))
+        asyncio.run(_serve(server, headless=args.headless, state=state))
     return 0
 
 
-async def _serve(server: HostServer, *, headless: bool, state: str) -> None:
+async def _serve(server: HostServer, *, headless: bool, state: StateDir) -> None:
     on_stop_signal(server.stop)
 
     def ready(name: str) -> None:
+        state.tell_port(name)
         text = (
             f"READY port={name}"
             if headless
-            else f"The bank listens on {name}, its ledger is in {state}. Ctrl-C ends it."
+            else f"The bank listens on {name}, its ledger is in {state.path}. Ctrl-C ends it."
         )
         print(text, flush=True)
 

@@ -28,8 +28,8 @@ WIDTH = 100
 
 def run(args: argparse.Namespace) -> int:
     """Compare; status 0 when they agree, 1 when not."""
-    memory = _memory(args.state)
-    operations, closed = _bank(args.bank_state or args.state, needed=memory.stan > 0)
+    memory = read_memory(args.state)
+    operations, closed = read_bank(args.bank_state or args.state, needed=memory.stan > 0)
     agreement = compare(operations, closed, memory, terminal_id=memory.terminal_id)
     if args.json:
         print(json.dumps(_document(agreement, operations, memory), ensure_ascii=False, indent=1))
@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if agreement.agree else 1
 
 
-def _memory(directory: Path) -> Memory:
+def read_memory(directory: Path) -> Memory:
+    """Return what the pinpad of this state directory remembers. Raises StateError."""
     if not directory.is_dir():
         raise StateError(f"state directory {directory}: no such directory")
     path = directory / MEMORY_NAME
@@ -46,7 +47,8 @@ def _memory(directory: Path) -> Memory:
     return Memory() if text is None else parse_memory(text, origin=str(path))
 
 
-def _bank(directory: Path, *, needed: bool) -> tuple[Sequence[Operation], Sequence[ClosedBatch]]:
+def read_bank(directory: Path, *, needed: bool) -> tuple[Sequence[Operation], Sequence[ClosedBatch]]:
+    """Return what the bank of this state directory holds; ``needed``: it must be there. Raises StateError."""
     if not directory.is_dir():
         raise StateError(f"state directory {directory}: no such directory")
     path = directory / LEDGER_NAME
@@ -131,7 +133,7 @@ def _print(agreement: Agreement, operations: Sequence[Operation], memory: Memory
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.width = max(console.width, WIDTH)
     console.print(_bank_table(operations))
-    for sentence in _about_pinpad(memory):
+    for sentence in about_pinpad(memory):
         console.print(sentence)
     for sentence in (*agreement.disagreements, *agreement.notes):
         console.print(f"- {sentence}")
@@ -162,7 +164,8 @@ def _bank_table(operations: Sequence[Operation]) -> "Table":
     return table
 
 
-def _about_pinpad(memory: Memory) -> Iterator[str]:
+def about_pinpad(memory: Memory) -> Iterator[str]:
+    """Tell what the pinpad keeps, its last operation, and what it owes."""
     last, pending = memory.last, memory.pending
     kept, net = len(list(memory.journal.kept())), format_amount(memory.journal.totals().net)
     yield f"The pinpad keeps (approved, not reversed): {kept} in day {memory.day}, net {net}"

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from smartsale_emu import __version__
+from smartsale_emu.cli.bugpack_options import add_bugpack
 from smartsale_emu.cli.keys_options import add_directory, add_keys
 from smartsale_emu.cli.option_types import number, seconds
 from smartsale_emu.cli.play_options import add_play
+from smartsale_emu.cli.trace_options import add_explain, add_trace
 from smartsale_emu.runtime import (
     DEFAULT_BANK_PROFILE,
     DEFAULT_RECEIPT_LAYOUT,
@@ -18,6 +20,8 @@ from smartsale_emu.runtime import (
 )
 
 DEFAULT_PORT = "tcp:127.0.0.1:0" if sys.platform == "win32" else "pty:"
+
+DEFAULT_API = "127.0.0.1:8765"
 
 DESCRIPTION = """\
 A bank pinpad in software. It speaks the SA protocol to a cash register, on a virtual or real serial port or
@@ -48,6 +52,11 @@ def build_parser(command: str = "") -> argparse.ArgumentParser:
         "ledger": _add_ledger,
         "keys": add_keys,
         "play": add_play,
+        "trace": add_trace,
+        "explain": add_explain,
+        "bugpack": add_bugpack,
+        "wait-ready": _add_wait_ready,
+        "recipe": _add_recipe,
     }
     for add in [adders[command]] if command in adders else adders.values():
         add(commands)
@@ -70,12 +79,28 @@ def _add_run(commands: "_Commands") -> None:
     _add_bank(run)
     _add_pinpad(run)
     _add_record(run)
+    _add_control(run)
 
 
 def _add_register(commands: "_Commands") -> None:
     from smartsale_emu.cli.register_options import add_register
 
     add_register(commands)
+
+
+def _add_wait_ready(commands: "_Commands") -> None:
+    from smartsale_emu.cli.wait_ready_options import add_wait_ready
+
+    add_wait_ready(commands)
+
+
+def _add_recipe(commands: "_Commands") -> None:
+    recipe = commands.add_parser(
+        "recipe",
+        help="job files for CI and a systemd unit, to copy",
+        description="Print a recipe; without a name tell which there are.",
+    )
+    recipe.add_argument("name", nargs="?", metavar="NAME", help="such as github-linux")
 
 
 def _add_customer(run: argparse.ArgumentParser) -> None:
@@ -110,6 +135,21 @@ def _add_record(run: argparse.ArgumentParser) -> None:
         type=Path,
         help="write the session as a scenario that `play` repeats byte by byte; a PIN that is typed stands "
         "in it. It needs a new --state, our test cards, and the mock bank in this process",
+    )
+
+
+def _add_control(run: argparse.ArgumentParser) -> None:
+    control = run.add_argument_group("from outside")
+    control.add_argument(
+        "--api",
+        metavar="HOST:PORT",
+        nargs="?",
+        const=DEFAULT_API,
+        help=f"steer it over HTTP there, port 0 for any (without a value: {DEFAULT_API})",
+    )
+    control.add_argument("--web", action="store_true", help="the same, and a page with the pinpad to touch")
+    control.add_argument(
+        "--token", metavar="TEXT", help="what callers must show; needed where other machines can call"
     )
 
 
@@ -178,7 +218,10 @@ def _add_pinpad(run: argparse.ArgumentParser) -> None:
         help="layout of the slips, by name or file (default: %(default)s)",
     )
     pinpad.add_argument(
-        "--trace", metavar="FILE", type=Path, help="append everything that happens as JSON lines"
+        "--trace",
+        metavar="FILE",
+        type=Path,
+        help="append everything that happens as JSON lines: for `trace` and `explain`",
     )
     pinpad.add_argument(
         "--speed",

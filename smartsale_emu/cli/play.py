@@ -24,18 +24,18 @@ from smartsale_emu.runtime.library import FileLibrary
 from smartsale_emu.runtime.playing import Turn, play_all, turns_of
 from smartsale_emu.runtime.ports import plain_reason
 from smartsale_emu.runtime.resources import read_scenarios
+from smartsale_emu.runtime.trace_file import TraceFile
 from smartsale_emu.scenario.loader import Case, load_cases
 from smartsale_emu.scenario.model import json_schema
 from smartsale_emu.scenario.results import Log, Result
 from smartsale_emu.scenario.told_results import place, replay
+from smartsale_emu.traces.records import as_line
+from smartsale_emu.traces.words import of_the_story
 
 _INTERRUPTED = 130
 """The status when not all were played; what a shell makes of SIGINT."""
 
 SUFFIXES = (".yaml", ".yml")
-_SHOWN = frozenset(
-    {"step", "state", "decision", "bank", "message", "unit", "hands", "screen", "fault", "power"}
-)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     teller = _Teller(args)
     if args.port is not None:
         return 2 if wrong else _play_live(cases, args, teller)
-    turns = turns_of(cases, seed=args.seed, told=args.verbose or args.html is not None)
+    turns = turns_of(cases, seed=args.seed, told=_is_told(args))
     if args.shuffle:
         random.Random(args.seed or 0).shuffle(turns)
     with sigterm_interrupts():
@@ -86,6 +86,10 @@ def _play_live(cases: list[Case], args: argparse.Namespace, teller: "_Teller") -
 
 def _tell_ready(port: str) -> None:
     print(f"READY port={port}", flush=True)
+
+
+def _is_told(args: argparse.Namespace) -> bool:
+    return args.verbose or args.html is not None or args.trace is not None
 
 
 def _rounds(turns: list[Turn], *, until_failure: bool) -> Iterator[list[Turn]]:
@@ -143,6 +147,8 @@ def _read(file: Path) -> str:
 
 
 def _write_reports(args: argparse.Namespace, results: list[Result]) -> None:
+    if args.trace is not None:
+        _write_trace(args.trace, results)
     for kind in ("junit", "html", "json"):
         file: Path | None = getattr(args, kind)
         if file is None:
@@ -152,6 +158,14 @@ def _write_reports(args: argparse.Namespace, results: list[Result]) -> None:
             file.write_text(report(results), encoding="utf-8")
         except OSError as error:
             raise SetupError(f"{file}: {plain_reason(error)}") from None
+
+
+def _write_trace(path: Path, results: list[Result]) -> None:
+    """Append the log of each scenario, which begins at its own date."""
+    with TraceFile(path) as file:
+        for result in results:
+            for moment, trace in result.log:
+                file.write(as_line(trace, moment, result.case.scenario.date))
 
 
 # --- what is told ----------------------------------------------------------------------------------------
@@ -219,10 +233,9 @@ class _Teller:
 
 def _story(log: Log) -> Text:
     lines = []
-    for moment, trace in log:
-        if trace.kind in _SHOWN:
-            line = Text(f"  {moment / 1000:9.3f} s  ")
-            lines.append(line.append_text(told(trace, briefly=True)))
+    for moment, trace in of_the_story(log):
+        line = Text(f"  {moment / 1000:9.3f} s  ")
+        lines.append(line.append_text(told(trace, briefly=True)))
     return Text("\n").join(lines)
 
 

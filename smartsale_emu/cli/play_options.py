@@ -59,6 +59,12 @@ def _add_reports(play: argparse.ArgumentParser) -> None:
         "--html", type=Path, metavar="FILE", help="write a page with a diagram of each story"
     )
     reports.add_argument("--json", type=Path, metavar="FILE", help="write a report as JSON")
+    reports.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="append everything that happens as JSON lines, as `run` does: for `trace` and `explain`",
+    )
 
 
 def _count(text: str) -> int:

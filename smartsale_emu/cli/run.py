@@ -2,15 +2,17 @@
 
 import argparse
 import asyncio
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from smartsale_emu.cli.bank_way import LocalBank, way_to_bank
+from smartsale_emu.cli.file_trace import FileTrace, this_millisecond
 from smartsale_emu.cli.recorded import entropy_for, recorded
 from smartsale_emu.cli.signals import on_stop_signal
-from smartsale_emu.emulator.doors import Effect, Trace
+from smartsale_emu.emulator.doors import Trace
 from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.emulator.tunnel import Tunnel
 from smartsale_emu.host.profile import BankProfile
@@ -49,6 +51,10 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Run the pinpad until it is stopped; status 0 then."""
+    if args.api or args.web or args.token:
+        from smartsale_emu.cli import served
+
+        return served.run(args)
     with ExitStack() as stack:
         asyncio.run(_run(args, stack))
     return 0
@@ -70,7 +76,7 @@ class _Setup:
 
 
 def _setup(args: argparse.Namespace, stack: ExitStack) -> _Setup:
-    epoch = _this_millisecond()
+    epoch = this_millisecond()
     state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir())
     return _Setup(
         clock=SteadyClock(args.speed) if args.record else Clock(args.speed),
@@ -107,7 +113,8 @@ async def _run(args: argparse.Namespace, stack: ExitStack) -> None:
             watchers=(*watchers, setup.recording) if setup.recording else tuple(watchers),
             listener=setup.recording,
         )
-        await (screen.serve(driver) if screen else _serve(driver))
+        told = setup.state.tell_port
+        await (screen.serve(driver, told) if screen else _serve(driver, told))
 
 
 def _emulator(args: argparse.Namespace, setup: _Setup, tunnel: Tunnel | None) -> Emulator:
@@ -147,14 +154,14 @@ def _screen(setup: _Setup, cardholder: Cardholder, shelf: ChipShelf, watchers: l
     return screen
 
 
-def _this_millisecond() -> datetime:
-    now = datetime.now()
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-async def _serve(driver: Driver) -> None:
+async def _serve(driver: Driver, told: Callable[[str], None]) -> None:
     on_stop_signal(driver.stop)
-    await driver.run(lambda name: print(f"READY port={name}", flush=True))
+
+    def ready(name: str) -> None:
+        told(name)
+        print(f"READY port={name}", flush=True)
+
+    await driver.run(ready)
 
 
 def _cards(args: argparse.Namespace) -> list[TestCard]:
@@ -191,17 +198,3 @@ def _local_bank(
 
     link = EmbeddedBank(parts.connect, today=lambda: calendar(setup.epoch, setup.clock.now()), watch=watch)
     return LocalBank(link, parts.connect, watch)
-
-
-class FileTrace:
-    """The trace as JSON lines: one per frame, message, state change, bank message and decision."""
-
-    def __init__(self, file: TraceFile, epoch: datetime) -> None:
-        self._file, self._epoch = file, epoch
-
-    def see(self, effect: Effect, now: Millis) -> None:
-        """Write a Trace effect down; others are told by the traces beside them."""
-        if isinstance(effect, Trace):
-            moment = (self._epoch + timedelta(milliseconds=now)).isoformat(timespec="milliseconds")
-            head = {"time": moment, "ms": now, "kind": effect.kind}
-            self._file.write({**head, **effect.details, "because": effect.because})

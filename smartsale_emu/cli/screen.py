@@ -1,7 +1,7 @@
 """The pinpad as a person sees it: the line decoded above, its screen and keys below."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,14 +48,19 @@ class Screen:
         self._pin: list[str] = []
         self._paper = True
 
-    async def serve(self, driver: Driver) -> None:
-        """Run the driver with this screen until it is stopped."""
+    async def serve(self, driver: Driver, told: Callable[[str], None]) -> None:
+        """Run the driver with this screen until it is stopped; ``told`` is told the port."""
         self._driver = driver
         on_stop_signal(driver.stop)
+
+        def ready(port: str) -> None:
+            told(port)
+            self._ready(port)
+
         interactive = self._console.is_terminal
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if interactive else None
         with keys(self._press), self._live or nullcontext():
-            await driver.run(self._ready)
+            await driver.run(ready)
 
     def _ready(self, port: str) -> None:
         self._port = port
@@ -84,6 +89,8 @@ class Screen:
                 pass  # the journal below the glass may have changed
             case Print(text):
                 self._console.print(Panel(Text(text.rstrip()), title="printer", expand=False))
+            case Trace("frame", _, {"direction": "in"}):
+                return  # its message, or what was acknowledged, is told by itself
             case Trace():
                 self._console.print(self._trace_line(effect, now), soft_wrap=True)
                 if effect.kind != "state":

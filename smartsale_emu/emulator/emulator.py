@@ -18,7 +18,8 @@ from smartsale_emu.emulator.doors import (
     LineOpened,
     WriteLine,
 )
-from smartsale_emu.emulator.replies import Questions, is_reply, question
+from smartsale_emu.emulator.replies import is_reply, question
+from smartsale_emu.emulator.session import ADMISSION_WHEN_BUSY, Session, fate_of_refused
 from smartsale_emu.emulator.tracing import Tracer
 from smartsale_emu.emulator.tunnel import Tunnel, TunnelToken
 from smartsale_emu.emulator.vending import Vending
@@ -72,7 +73,7 @@ from smartsale_emu.terminal.events import (
     said,
 )
 from smartsale_emu.terminal.memory import Memory
-from smartsale_emu.terminal.profile import Busy, TerminalProfile
+from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.table import State
 from smartsale_emu.terminal.terminal import Terminal
 from smartsale_emu.terminal.work import Scheme
@@ -103,18 +104,15 @@ class Emulator:
         tunnel: Tunnel | None = None,
         live_cards: bool = False,
     ) -> None:
-        self._link = Link(profile.line.link_timing, admit=self._admit)
         scheme = Scheme.PKH if tunnel else Scheme.KPH
         self._terminal = Terminal(profile, layout, memory, safe, epoch, scheme=scheme, live_cards=live_cards)
         self._profile = profile
         self._trace = Tracer(self.put if traced else None)
+        self._link = Link(profile.line.link_timing, admit=self._admit, hear=self._trace.heard)
         self._bank = BankSide(self, dialect, safe, tunnel, epoch, self._trace)
         self._vending = Vending(self, profile, self._trace)
-        self._serving: bytes | None = None  # the wire bytes of the request that is being served
-        self._final: Message | None = None  # waits until the tunnel is closed
-        self._final_left = False
+        self._session = Session()
         self._next_wait: Millis | None = None
-        self._questions = Questions()
         self._out: list[Effect] = []
 
     # --- what can be seen --------------------------------------------------------------------------------
@@ -137,13 +135,18 @@ class Emulator:
     @property
     def serving(self) -> bool:
         """True while a register's request is being served."""
-        return self._serving is not None
+        return self._session.open
+
+    @property
+    def awaits_ack(self) -> bool:
+        """True while something is on the line, or waits to be."""
+        return not self._link.idle
 
     # --- the three doors ---------------------------------------------------------------------------------
 
     def receive(self, data: bytes, now: Millis) -> list[Effect]:
         """Take bytes from the line, in any slicing."""
-        if self._serving is None and self._link.idle:
+        if not self._session.open and self._link.idle:
             self._out.append(FlushLine())
         self._from_link(self._link.receive(data, now), now)
         return self._effects()
@@ -177,7 +180,7 @@ class Emulator:
         self._from_terminal(self._terminal.tick(now), now)
         if self._next_wait is not None and now >= self._next_wait:
             self._next_wait = later(now, self._profile.timers.wait_period)
-            busy = self._questions.open or self._bank.register_is_busy
+            busy = self._session.questions.open or self._bank.register_is_busy
             if self._link.idle and not busy:
                 self._from_link(self._link.send(WAIT_MESSAGE, now, WAIT_TOKEN), now)
         if not self.serving and self._terminal.at_rest:
@@ -208,9 +211,7 @@ class Emulator:
                 case Received(message, wire):
                     self._message(message, wire, now)
                 case Started(token):
-                    self._final_left = self._final_left or token == FINAL_TOKEN
-                    if isinstance(token, TunnelToken):
-                        self._bank.sent(token, now)
+                    self._started(token, now)
                 case Delivered(token):
                     self._trace.note("line", f"the register acknowledged the {token}", direction="in")
                     self._delivered(token, now)
@@ -226,28 +227,32 @@ class Emulator:
                 case _:
                     assert_never(event)
 
+    def _started(self, token: object, now: Millis) -> None:
+        if token == FINAL_TOKEN:
+            self._session.answer_left()
+        elif isinstance(token, TunnelToken):
+            self._bank.sent(token, now)
+
     def _delivered(self, token: object, now: Millis) -> None:
         if token == FINAL_TOKEN and self.serving:
             self._tell(AnswerFate(FinalFate.ACKED), now)
         elif token == QUESTION_TOKEN:
-            self._questions.delivered = True
+            self._session.questions.delivered = True
         elif token == BEGIN_TOKEN and not self.serving:
             self._vending.begun(now)
         elif isinstance(token, TunnelToken):
             self._bank.delivered(token, now)
 
     def _refused(self, refused: Refused, now: Millis) -> None:
-        """EOT instead of an ACK. Only who was sent the last block again may have the whole answer already."""
-        self._trace.note(
-            "line", f"EOT in answer to copy {refused.copy} of the {refused.token}", direction="in"
-        )
+        """EOT instead of an ACK."""
+        what = f"copy {refused.copy} of the {refused.token}"
+        self._trace.note("line", f"EOT in answer to {what}", direction="in")
         if refused.token == BEGIN_TOKEN:
             self._vending.rest(now)
         elif refused.token != FINAL_TOKEN:
             self._register_left(f"EOT in answer to the {refused.token}", now)
         elif self.serving:
-            repeat = refused.copy > 1 and refused.last_block
-            self._tell(AnswerFate(FinalFate.EOT_TO_REPEAT if repeat else FinalFate.EOT_TO_FIRST), now)
+            self._tell(AnswerFate(fate_of_refused(refused)), now)
 
     def _gave_up(self, gave_up: GaveUp, now: Millis) -> None:
         """The link has sent EOT: what is unread was dropped before it, and the EOT must stay."""
@@ -263,8 +268,7 @@ class Emulator:
             self._vending.register_left(now)
             return
         if self.state is State.ANSWERING:
-            fate = FinalFate.GONE if self._final_left else FinalFate.NEVER_LEFT
-            self._tell(AnswerFate(fate), now, flush=flush)
+            self._tell(AnswerFate(self._session.fate_of_left), now, flush=flush)
         else:
             self._tell(RegisterLeft(because), now, flush=flush)
 
@@ -277,23 +281,19 @@ class Emulator:
     def _admit(self, message: Message, wire: bytes) -> Admission:
         """Tell the link whether to acknowledge a message (the profile's row ``busy``).
 
-        The answer's ACK may have come in the same bytes, just before: then the operation is over. A takeover
-        drops what the register has not read of the old session, before the ACK that begins the new one.
+        A takeover drops what the register has not read of the old session, before the ACK that begins the
+        new one.
         """
-        over = not self.serving or (self._final_left and self._link.idle)
-        if over or self._is_repeat(wire) or is_reply(message):
+        if is_reply(message) or self._session.admits(wire, idle=self._link.idle):
             return Admission.ACK
-        admission = _ADMISSION[self._terminal.profile.line.busy]
+        admission = ADMISSION_WHEN_BUSY[self._terminal.profile.line.busy]
         if admission is Admission.ACK:
             self._out.append(FlushLine())
         return admission
 
-    def _is_repeat(self, wire: bytes) -> bool:
-        return wire == self._serving and not self._final_left
-
     def _message(self, message: Message, wire: bytes, now: Millis) -> None:
         self._trace.message("in", message, "a complete message")
-        if self._is_repeat(wire):
+        if self._session.is_repeat(wire):
             self._trace.note("line", "the same request again: acknowledged, not run twice")
             return
         if is_reply(message):
@@ -304,7 +304,7 @@ class Emulator:
             self._register_left(because, now, flush=False)
         else:
             self._link.abandon()  # a session that the pinpad was about to open: the register opens its own
-        self._serving, self._final_left = wire, False
+        self._session.begin(wire)
         self._vending.stop()
         self._tell(RequestReceived(message), now)
 
@@ -312,7 +312,7 @@ class Emulator:
         """A reply of the register within an operation: about the bank's bytes, or the cashier's word."""
         if self.serving and is_of_tunnel(message) and self._bank.reply(message, now):
             return
-        if self.state is State.CASHIER and (word := self._questions.answered_by(message, wire)):
+        if self.state is State.CASHIER and (word := self._session.questions.answered_by(message, wire)):
             self._tell(word, now)
         else:
             self._trace.note("line", "a reply that nobody asked for")
@@ -328,7 +328,8 @@ class Emulator:
                 case Wait():
                     self._wait(now)
                 case Answer(message):
-                    self._next_wait, self._final = None, message
+                    self._next_wait = None
+                    self._session.answer(message)
                     self._trace.message("out", message, "the final answer")
                     self._bank.close(now)
                 case AskCashier(text):
@@ -347,7 +348,7 @@ class Emulator:
             self._end_session(now, flush=flush)
 
     def _ask_cashier(self, text: str, now: Millis) -> None:
-        self._questions.ask(text)
+        self._session.questions.ask(text)
         message = question(text)
         self._trace.message("out", message, "a question to the cashier")
         self._from_link(self._link.send(message, now, QUESTION_TOKEN), now)
@@ -358,8 +359,8 @@ class Emulator:
             self._from_link(self._link.send(WAIT_MESSAGE, now, WAIT_TOKEN), now)
 
     def _end_session(self, now: Millis, *, flush: bool) -> None:
-        self._serving, self._next_wait, self._final = None, None, None
-        self._questions = Questions()
+        self._session.end()
+        self._next_wait = None
         self._link.abandon()
         if flush:
             self._out.append(FlushLine())
@@ -384,7 +385,7 @@ class Emulator:
 
     def tunnel_closed(self, now: Millis) -> None:
         """The final answer may leave."""
-        message, self._final = self._final, None
+        message = self._session.take_answer()
         if message is not None:
             self._from_link(self._link.send(message, now, FINAL_TOKEN), now)
 
@@ -396,6 +397,3 @@ class Emulator:
     def put(self, effect: Effect) -> None:
         """Ask for an effect."""
         self._out.append(effect)
-
-
-_ADMISSION = {Busy.TAKEOVER: Admission.ACK, Busy.NAK: Admission.NAK, Busy.IGNORE: Admission.IGNORE}

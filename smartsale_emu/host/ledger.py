@@ -268,6 +268,10 @@ class MemoryLedger:
                     self._accounts[lost.account] = replace(account, balance=restored)
                 return
 
+    def forget_all(self) -> None:
+        """Lose everything: a bank on its first day."""
+        vars(self).update(vars(MemoryLedger()))
+
     def closed_batch(self, key: BatchKey) -> ClosedBatch | None:
         return self._closed.get(key)
 

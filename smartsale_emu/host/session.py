@@ -1,5 +1,6 @@
 """A bank's end of one connection: bytes of the stream in, bytes to send and what was decided out. No I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -34,11 +35,18 @@ class Handler(Protocol):
 class BankSession:
     """One connection to the bank. When ``closed`` says why, send what is left and close the connection.
 
-    ``guard``: checks and makes MACs; a bank whose messages have none needs none.
+    ``guard``: checks and makes MACs; a bank whose messages have none needs none. ``watch``: is shown every
+    exchange.
     """
 
-    def __init__(self, bank: Handler, dialect: Dialect, guard: Guard | None = None) -> None:
-        self._bank, self._dialect, self._guard = bank, dialect, guard
+    def __init__(
+        self,
+        bank: Handler,
+        dialect: Dialect,
+        guard: Guard | None = None,
+        watch: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        self._bank, self._dialect, self._guard, self._watch = bank, dialect, guard, watch
         self._stream = StreamDecoder(dialect.wire)
         self.closed = ""
 
@@ -56,6 +64,8 @@ class BankSession:
             reply, exchange = self._answer(message, at)
             replies += reply
             exchanges.append(exchange)
+            if self._watch is not None:
+                self._watch(exchange)
             if not reply:
                 self.closed = exchange.because
                 break

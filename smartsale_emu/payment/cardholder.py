@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smartsale_emu.payment.card import Card
+from smartsale_emu.payment.card import Card, EntryMode
 from smartsale_emu.security.masking import Secret
 from smartsale_emu.units import Millis
 
@@ -49,11 +49,18 @@ class Cardholder:
     wrong_pins: int = 0
     cancels_at: Prompt | None = None
 
-    def on_card_prompt(self) -> Action | None:
-        """Return what he does when a card is asked for, or None for nothing."""
+    def on_card_prompt(self, refused: EntryMode | None = None) -> Action | None:
+        """Return what he does when a card is asked for, or None for nothing.
+
+        ``refused``: the way that will not do for a card with a chip. Where it is the only one he has, he does
+        not know what to do.
+        """
         if self.cancels_at is Prompt.CARD:
             return Action(Act.CANCEL, self.card_after)
-        return Action(Act.PRESENT_CARD, self.card_after) if self.card else None
+        card = self.card
+        if card is None or (card.says_chip and card.entry_mode is refused):
+            return None
+        return Action(Act.PRESENT_CARD, self.card_after)
 
     def on_pin_prompt(self, attempt: int) -> Action | None:
         """Return what he does when a PIN is asked for; ``attempt`` counts from 1."""

@@ -148,6 +148,8 @@ _UNANSWERED: Final = {
     Because.LINE_LOST: "потеряна связь с пинпадом",
     Because.ANSWER_LOST: "ответ пинпада потерян",
     Because.VANISHED: "касса пропала со связи",
+    Because.ASKED_ANEW: "касса спросила о другом, не дождавшись ответа",
+    Because.PINPAD_GONE: "пинпад выключился",
 }
 
 

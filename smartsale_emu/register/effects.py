@@ -18,6 +18,8 @@ class Because(StrEnum):
     LINE_LOST = "the line to the pinpad broke"
     ANSWER_LOST = "the answer was lost on the way"
     VANISHED = "the register vanished"
+    ASKED_ANEW = "the register asked for something else before the answer came"
+    PINPAD_GONE = "the pinpad went away: its power was cut, or its port was closed"
 
 
 @dataclass(frozen=True, slots=True)

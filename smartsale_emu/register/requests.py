@@ -139,6 +139,23 @@ Field 89 goes where a known connector sends it (section 11.3): not with a void, 
 """
 
 
+def operation_of(message: Message) -> str:
+    """Return the name of the operation that a request asks for, empty when it is none of them.
+
+    >>> operation_of(Message.of({25: 1, 0: 100})), operation_of(Message.of({25: 99}))
+    ('sale', '')
+    """
+    code, mode = message.text(Tag.OPERATION_CODE), message.text(Tag.COMMAND_MODE2)
+
+    def asks(row: Operation) -> bool:
+        right_mode = row.mode is None or mode == str(int(row.mode))
+        whole = all(message.text(TAGS[argument]) is not None for argument in row.needs)
+        return code == str(int(row.code)) and right_mode and whole
+
+    found = [name for name, row in OPERATIONS.items() if asks(row)]
+    return max(found, key=lambda name: len(OPERATIONS[name].needs), default="")
+
+
 def _within(lowest: int, highest: int) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, int) and lowest <= value <= highest
 

@@ -57,18 +57,22 @@ class Clock:
     """Milliseconds since the start, ``speed`` times as fast as the wall."""
 
     def __init__(self, speed: float = 1.0) -> None:
-        self._start, self._speed = time.monotonic(), speed
+        self._start, self.speed = time.monotonic(), speed
 
     def now(self) -> Millis:
         """Return the moment."""
-        return Millis(int((time.monotonic() - self._start) * 1000 * self._speed))
+        return Millis(int((time.monotonic() - self._start) * 1000 * self.speed))
+
+    def advance(self, millis: Millis) -> None:
+        """Let so many milliseconds have passed at once; whoever waits for a moment has to look again."""
+        self._start -= millis / 1000 / self.speed
 
     def strike(self) -> None:
         """Something comes from outside now."""
 
     def wall(self, moment: Millis) -> float:
         """Return the monotonic time at which ``now`` reaches a moment, in seconds."""
-        return self._start + (moment + 0.5) / 1000 / self._speed
+        return self._start + (moment + 0.5) / 1000 / self.speed
 
 
 class SteadyClock(Clock):
@@ -174,6 +178,16 @@ class Driver:
 
         self._enter(enter)
 
+    def change_customer(self, cardholder: Cardholder) -> None:
+        """Another customer stands there, or he thinks again: what was about to be done is not done."""
+        self.cardholder, self._hand = cardholder, None
+
+    def look_at_the_clock(self) -> None:
+        """The clock was put forward: do what is due, one deadline after the other."""
+        if self._timer:
+            self._timer.cancel()
+        self._on_timer()
+
     # --- the line (LineListener) -------------------------------------------------------------------------
 
     def line_opened(self) -> None:
@@ -237,8 +251,8 @@ class Driver:
                 self._bank.call(call, payload, self._tell)
             case HangUp(call, answered):
                 self._bank.hang_up(call, answered=answered)
-            case ReadCard():
-                self._act(self.cardholder.on_card_prompt(), now)
+            case ReadCard(_, refused):
+                self._act(self.cardholder.on_card_prompt(refused), now)
             case EnterPin(attempt):
                 self._act(self.cardholder.on_pin_prompt(attempt), now)
             case HandsOff():

@@ -29,6 +29,22 @@ class FileLock:
                 return cls(path, descriptor)
             os.close(descriptor)  # its former owner removed the file after we had opened it
 
+    @staticmethod
+    def is_held(path: Path) -> bool:
+        """Tell whether somebody holds the lock. Where nobody does it is taken for an instant, to see that.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        except FileNotFoundError:
+            return False
+        try:
+            return not _try_lock(descriptor)
+        finally:
+            os.close(descriptor)
+
     def release(self, *, remove: bool = False) -> None:
         """Give the lock back; ``remove`` also deletes the file. Twice is once."""
         if self._descriptor is None:

@@ -107,6 +107,21 @@ class LedgerFile:
         rows = self._rows("SELECT * FROM accounts ORDER BY name")
         return tuple(ledger_rows.account_of(row) for row in rows)
 
+    def forget_last(self) -> None:
+        """Lose the last approved operation, as a bank does that is put back to its backup."""
+        last = self._operations(ledger_rows.LAST_OF_STATE, (str(OperationState.APPROVED),))
+        if not last:
+            return
+        with _one_clear_line(self._path), _transaction(self._database):
+            self._database.execute(ledger_rows.FORGET, ledger_rows.key_values(last[0].key))
+            self._database.execute(ledger_rows.TAKE_BACK, (last[0].effect, last[0].account))
+
+    def forget_all(self) -> None:
+        """Lose everything: a bank on its first day."""
+        with _one_clear_line(self._path), _transaction(self._database):
+            for table in ledger_rows.TABLES:
+                self._database.execute(f"DELETE FROM {table}")
+
     def closed_batch(self, key: BatchKey) -> ClosedBatch | None:
         query = f"{ledger_rows.SELECT_BATCH} WHERE terminal_id = ? AND merchant_id = ? AND number = ?"
         found = self._batches(query, (key.terminal_id, key.merchant_id, key.number))

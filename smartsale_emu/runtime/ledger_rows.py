@@ -123,6 +123,10 @@ FOLLOWERS = (
     " AND state = ? ORDER BY number"
 )
 OF_DAY = f"{SELECT} WHERE account = ? AND received_at >= ? AND received_at < ? ORDER BY number"
+LAST_OF_STATE = f"{SELECT} WHERE state = ? ORDER BY number DESC LIMIT 1"
+FORGET = f"DELETE FROM operations WHERE {' AND '.join(f'{column} = ?' for column in _KEY_COLUMNS)}"
+TAKE_BACK = "UPDATE accounts SET balance = balance - ? WHERE name = ?"
+TABLES = ("operations", "key_offers", "accounts", "batches", "counters", "rule_counts")
 PUT_ACCOUNT = "REPLACE INTO accounts VALUES (?, ?, ?, ?, ?)"
 OF_BATCH = f"{SELECT} WHERE terminal_id = ? AND merchant_id = ? AND batch = ? ORDER BY number"
 _BATCH_COLUMNS = (

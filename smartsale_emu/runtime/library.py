@@ -1,7 +1,9 @@
 """Profiles, cards and keys for scenarios: each file is read once, however many stories use it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from functools import cache
+from pathlib import Path
 
 from smartsale_emu.emulator.tunnel import Tunnel
 from smartsale_emu.host.profile import BankProfile
@@ -30,16 +32,32 @@ _BANK_BEHIND_THE_REGISTER = BankAddress("bank.example", 5600)
 class FileLibrary:
     """The files that come with the package, and those of the user by path (see `scenario.stage.Library`).
 
-    ``bank``: where a register is sent to for it (scheme ПКХ).
+    ``bank``: where a register is sent to for it (scheme ПКХ). ``keys``: a directory of them, ``receipts``: a
+    layout by name or file, ``own``: cards beside the test cards, or in place of those of their name.
     """
 
-    def __init__(self, bank: BankAddress = _BANK_BEHIND_THE_REGISTER) -> None:
-        self._address = bank
+    def __init__(
+        self,
+        *,
+        keys: Path | None = None,
+        receipts: str = DEFAULT_RECEIPT_LAYOUT,
+        own: Iterable[TestCard] = (),
+    ) -> None:
+        self._receipts = receipts
+        added = {one.card.name: one for one in own}
+        self.bank = _BANK_BEHIND_THE_REGISTER
         self._terminal = cache(load_terminal_profile)
         self._bank = cache(load_bank_profile)
         self._rulebook = cache(load_rulebook)
         self._layout = cache(load_layout)
-        self._cards, self._keys = cache(load_cards), cache(load_keys)
+        self._cards = cache(lambda: load_cards() | added)
+        self._keys = cache(lambda: load_keys(keys))
+
+    def with_bank(self, bank: BankAddress) -> "FileLibrary":
+        """Return this one with another bank behind the register; files are not read again."""
+        other = copy(self)
+        other.bank = bank
+        return other
 
     def terminal_profile(self, name: str, rows: Mapping[str, str]) -> TerminalProfile:
         """Return a terminal profile, with these rows in place of its own. Raises ProfileError."""
@@ -60,7 +78,7 @@ class FileLibrary:
 
     def layout(self) -> ReceiptLayout:
         """Return the receipt layout."""
-        return self._layout(DEFAULT_RECEIPT_LAYOUT)
+        return self._layout(self._receipts)
 
     def cards(self) -> Mapping[str, TestCard]:
         """Return the test cards, by name."""
@@ -72,4 +90,4 @@ class FileLibrary:
 
     def tunnel(self, profile: TerminalProfile) -> Tunnel:
         """Return a way to the bank through the register."""
-        return build_tunnel(profile, self._address)
+        return build_tunnel(profile, self.bank)

@@ -1,15 +1,18 @@
-"""The bank of a story on a port of this machine, for a register that lends its way there (scheme ПКХ)."""
+"""The bank of a story in real time: called by the pinpad itself, or behind a register (scheme ПКХ)."""
 
 import asyncio
 import socket
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
+from smartsale_emu.emulator.doors import HostBytes
 from smartsale_emu.host.framing import Wire
 from smartsale_emu.host.session import BankSession
-from smartsale_emu.runtime.bank_link import NoBank
+from smartsale_emu.runtime.bank_link import NoBank, Tell
 from smartsale_emu.runtime.ports import BankAddress
 from smartsale_emu.scenario.virtual import NONSENSE, Delivery, Fate
+from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable
 from smartsale_emu.units import Millis
 
 _LOOPBACK = "127.0.0.1"
@@ -21,6 +24,92 @@ def bound_socket() -> tuple[socket.socket, BankAddress]:
     bound = socket.create_server((_LOOPBACK, 0))
     host, port = bound.getsockname()
     return bound, BankAddress(host, port)
+
+
+class _Way:
+    """Messages that reach the bank late. They outlive the pinpad's power."""
+
+    def __init__(self) -> None:
+        self._handles: list[asyncio.TimerHandle] = []
+
+    def later(self, delay: Millis, act: Callable[[], object]) -> None:
+        loop = asyncio.get_running_loop()
+        self._handles = [one for one in self._handles if one.when() > loop.time()]
+        self._handles.append(loop.call_later(delay / 1000, act))
+
+    def lose(self) -> None:
+        """They never arrive."""
+        for handle in self._handles:
+            handle.cancel()
+        self._handles.clear()
+
+
+class FaultyBank:
+    """The bank of a story in this process, at the other end of a way that errs when it is told to."""
+
+    def __init__(
+        self,
+        connect: Callable[[], BankSession],
+        fate: Callable[[bytes], Fate],
+        today: Callable[[], datetime],
+        *,
+        delay: Millis,
+    ) -> None:
+        self._connect, self._fate, self._today, self._delay = connect, fate, today, delay
+        self._open: set[int] = set()
+        self._way = _Way()
+        self.messages = 0
+
+    def call(self, call: int, payload: bytes, tell: Tell) -> None:
+        """See `BankLink.call`."""
+        self.messages += 1
+        fate, loop = self._fate(payload), asyncio.get_running_loop()
+        if fate.delivery is Delivery.HANGS:
+            return
+        if fate.delivery is Delivery.UNREACHABLE:
+            tell(BankUnreachable(call, "the bank cannot be reached"))
+            return
+        self._open.add(call)
+        tell(BankAsked(call))
+        if fate.delivery is Delivery.LOST_THERE or call not in self._open:
+            return
+        if fate.delivery is Delivery.OVERTAKEN:
+            self._way.later(fate.late, partial(self._connect().receive, payload, self._today()))
+            return
+        reply, _ = self._connect().receive(payload, self._today())
+        loop.call_later((self._delay + fate.late) / 1000, self._answer, call, reply, fate, tell)
+
+    def _answer(self, call: int, reply: bytes, fate: Fate, tell: Tell) -> None:
+        if call not in self._open:
+            return
+        match fate.delivery:
+            case Delivery.GARBAGE:
+                tell(HostBytes(call, NONSENSE))
+            case Delivery.CLOSED:
+                tell(BankFailed(call, "the bank closed the connection"))
+            case Delivery.FINE | Delivery.LATE:
+                for _ in range(fate.copies):
+                    tell(HostBytes(call, fate.spoil(reply)))
+            case _:
+                pass
+
+    def hang_up(self, call: int, *, answered: bool = False) -> None:  # noqa: ARG002
+        """See `BankLink.hang_up`."""
+        self._open.discard(call)
+
+    def close(self) -> None:
+        """Nothing is open any more."""
+        self._open.clear()
+
+    def forget_messages(self) -> None:
+        """Lose what is on its way to it."""
+        self._way.lose()
+
+    async def start(self) -> None:
+        """It is there already."""
+
+    async def stop(self) -> None:
+        """There is nothing that listens."""
 
 
 class BankBehindRegister(NoBank):
@@ -43,16 +132,27 @@ class BankBehindRegister(NoBank):
     ) -> None:
         self._connect, self._wire, self._delay = connect, wire, delay
         self._fate, self._reachable, self._today = fate, reachable, today
-        self._bound = bound
-        self._serving: asyncio.Task[None] | None = None
+        self._bound: socket.socket | None = bound
+        self._address: tuple[str, int] = bound.getsockname()
+        self._server: asyncio.Server | None = None
+        self._way = _Way()
         self.messages = 0
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Serve in this loop until its tasks are cancelled."""
-        self._serving = loop.create_task(self._serve())
+    async def start(self) -> None:
+        """Serve in this loop until `stop`; one that serves already goes on."""
+        if self._server is None:
+            bound = self._bound or socket.create_server(self._address)
+            self._server = await asyncio.start_server(self._talk, sock=bound)
 
-    async def _serve(self) -> None:
-        await (await asyncio.start_server(self._talk, sock=self._bound)).serve_forever()
+    async def stop(self) -> None:
+        """Listen no longer. It can be started again."""
+        if self._server is not None:
+            self._server.close()
+            self._server = self._bound = None
+
+    def forget_messages(self) -> None:
+        """Lose what is on its way to it."""
+        self._way.lose()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -76,7 +176,7 @@ class BankBehindRegister(NoBank):
             if fate.delivery is Delivery.UNREACHABLE:
                 return
             if fate.delivery is Delivery.OVERTAKEN:
-                asyncio.get_running_loop().call_later(fate.late / 1000, session.receive, data, self._today())
+                self._way.later(fate.late, partial(session.receive, data, self._today()))
             if fate.delivery not in _ON_ITS_WAY:
                 reply, _ = session.receive(data, self._today())
                 await asyncio.sleep((self._delay + fate.late) / 1000)

@@ -4,222 +4,82 @@ It is for a player what `scenario.virtual.World` is, and runs the event loop onl
 """
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine, MutableSequence
 from contextlib import suppress
-from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
-from smartsale_emu.emulator.doors import Effect, Event, HostBytes, Trace
+from smartsale_emu.emulator.doors import Effect, Event, Trace
 from smartsale_emu.emulator.emulator import Emulator
-from smartsale_emu.errors import PortError
-from smartsale_emu.host.session import BankSession
+from smartsale_emu.errors import SetupError
 from smartsale_emu.payment.cardholder import Cardholder, Prompt
 from smartsale_emu.payment.chip_shelf import ChipShelf
-from smartsale_emu.runtime.bank_link import Tell
-from smartsale_emu.runtime.driver import Clock, Driver
-from smartsale_emu.runtime.live_bank import BankBehindRegister
-from smartsale_emu.runtime.ports import LineListener, Port
-from smartsale_emu.sa.framing import FrameDecoder, Garbage, Unit
-from smartsale_emu.scenario.line_faults import LineFaults
-from smartsale_emu.scenario.virtual import NONSENSE, Delivery, Fate, Pieces, PowerCutError
+from smartsale_emu.runtime.disk import Disk
+from smartsale_emu.runtime.driver import Clock, Driver, Watcher
+from smartsale_emu.runtime.live_bank import BankBehindRegister, FaultyBank
+from smartsale_emu.runtime.ports import Port
+from smartsale_emu.scenario.commands import BLINK
+from smartsale_emu.scenario.virtual import PowerCutError
 from smartsale_emu.terminal.effects import Display, EnterPin, HandsOff, Print, ReadCard
-from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable
-from smartsale_emu.units import Millis
+from smartsale_emu.terminal.events import PaperChanged
+from smartsale_emu.units import Millis, later
 
-GAP = 0.1
-"""Seconds of silence after which a frame that has only begun goes on as it is."""
+Result = TypeVar("Result")
 
 LOOKS_EVERY = 0.02
 """Seconds after which a condition that no effect has touched is looked at again."""
 
+_ACK_WITHIN = 250
+"""Milliseconds that a register is given for its ACK while the clock is put forward."""
 
-class FaultyPort:
-    """A port whose line does what a story wants, in both directions."""
-
-    def __init__(self, port: Port, line: LineFaults, closed: Callable[[], None]) -> None:
-        self._port, self._line, self._closed = port, line, closed
-        self._listener: LineListener | None = None
-        self._decoder = FrameDecoder()
-        self._gap: asyncio.TimerHandle | None = None
-        self.name = port.name
-
-    async def open(self, listener: LineListener) -> None:
-        """Make the port ready. Raises PortError."""
-        self._listener = listener
-        await self._port.open(self)
-        self.name = self._port.name
-
-    def write(self, data: bytes) -> None:
-        """Send what the line lets through."""
-        self._later(self._line(data, to_register=True), self._port.write)
-
-    def flush(self) -> None:
-        """Drop what the register has not read."""
-        self._port.flush()
-
-    def close(self) -> None:
-        """Give the port back; the register hears no more of its exchange."""
-        self._closed()
-        self._forget()
-        self._port.close()
-
-    def line_opened(self) -> None:
-        """See `LineListener`."""
-        if self._listener is not None:
-            self._listener.line_opened()
-
-    def line_received(self, data: bytes) -> None:
-        """Take bytes as the system cuts them: each unit passes the line by itself.
-
-        The beginning of a frame is held until its end is there, or until nothing more comes.
-        """
-        if self._gap is not None:
-            self._gap.cancel()
-            self._gap = None
-        for unit in self._decoder.feed(data):
-            self._pass(_bytes_of(unit))
-        if self._decoder.pending:
-            self._gap = asyncio.get_running_loop().call_later(GAP, self._let_go)
-
-    def _let_go(self) -> None:
-        self._gap = None
-        self._pass(self._decoder.drop())
-
-    def _forget(self) -> None:
-        self._decoder.drop()
-        if self._gap is not None:
-            self._gap.cancel()
-            self._gap = None
-
-    def _pass(self, data: bytes) -> None:
-        if self._listener is not None:
-            self._later(self._line(data, to_register=False), self._listener.line_received)
-
-    def line_closed(self, because: str) -> None:
-        """See `LineListener`."""
-        self._forget()
-        self._closed()
-        if self._listener is not None:
-            self._listener.line_closed(because)
-
-    def line_failed(self, error: PortError) -> None:
-        """See `LineListener`."""
-        if self._listener is not None:
-            self._listener.line_failed(error)
-
-    def line_busy(self) -> bool:
-        """See `LineListener`."""
-        return self._listener is not None and self._listener.line_busy()
-
-    def _later(self, pieces: Pieces, act: Callable[[bytes], None]) -> None:
-        for late, data in pieces:
-            if late:
-                asyncio.get_running_loop().call_later(late / 1000, act, data)
-            else:
-                act(data)
+_PORT_WITHIN = 30_000
 
 
-def _bytes_of(unit: Unit) -> bytes:
-    return unit.data if isinstance(unit, Garbage) else unit.wire
+class Waits(Protocol):
+    """Whoever runs a coroutine in the loop of a world and waits for its end, from outside of that loop."""
 
-
-class FaultyBank:
-    """The bank of a story in this process, at the other end of a way that errs when it is told to."""
-
-    def __init__(
-        self,
-        connect: Callable[[], BankSession],
-        fate: Callable[[bytes], Fate],
-        today: Callable[[], datetime],
-        *,
-        delay: Millis,
-    ) -> None:
-        self._connect, self._fate, self._today, self._delay = connect, fate, today, delay
-        self._open: set[int] = set()
-        self.messages = 0
-
-    def call(self, call: int, payload: bytes, tell: Tell) -> None:
-        """See `BankLink.call`."""
-        self.messages += 1
-        fate, loop = self._fate(payload), asyncio.get_running_loop()
-        if fate.delivery is Delivery.HANGS:
-            return
-        if fate.delivery is Delivery.UNREACHABLE:
-            tell(BankUnreachable(call, "the bank cannot be reached"))
-            return
-        self._open.add(call)
-        tell(BankAsked(call))
-        if fate.delivery is Delivery.LOST_THERE or call not in self._open:
-            return
-        if fate.delivery is Delivery.OVERTAKEN:
-            loop.call_later(fate.late / 1000, self._connect().receive, payload, self._today())
-            return
-        reply, _ = self._connect().receive(payload, self._today())
-        loop.call_later((self._delay + fate.late) / 1000, self._answer, call, reply, fate, tell)
-
-    def _answer(self, call: int, reply: bytes, fate: Fate, tell: Tell) -> None:
-        if call not in self._open:
-            return
-        match fate.delivery:
-            case Delivery.GARBAGE:
-                tell(HostBytes(call, NONSENSE))
-            case Delivery.CLOSED:
-                tell(BankFailed(call, "the bank closed the connection"))
-            case Delivery.FINE | Delivery.LATE:
-                for _ in range(fate.copies):
-                    tell(HostBytes(call, fate.spoil(reply)))
-            case _:
-                pass
-
-    def hang_up(self, call: int, *, answered: bool = False) -> None:  # noqa: ARG002
-        """See `BankLink.hang_up`."""
-        self._open.discard(call)
-
-    def close(self) -> None:
-        """Nothing is open any more."""
-        self._open.clear()
-
-
-class Disk:
-    """The pinpad's memory as long as the story lasts; ``full``: it takes nothing more."""
-
-    def __init__(self) -> None:
-        self.text, self.full = "", False
-
-    def save(self, text: str) -> None:
-        """Write all of it. Raises PowerCutError when it is full: the pinpad stops there."""
-        self._need_room()
-        self.text = text
-
-    def append(self, line: str) -> None:
-        """Write a line behind it. Raises PowerCutError when it is full."""
-        self._need_room()
-        self.text += line
-
-    def _need_room(self) -> None:
-        if self.full:
-            raise PowerCutError
+    def __call__(self, work: Coroutine[Any, Any, Result], /) -> Result:
+        """Return what it returns, or raise what it raises."""
 
 
 class FragileDriver(Driver):
-    """A driver whose power fails before an effect; see `LiveWorld.cut_before`."""
+    """A driver whose power fails before an effect, or after a turn; see `LiveWorld.cut_before`, `cut_at`."""
 
     cut: Callable[[Effect], bool] = staticmethod(lambda _: False)
+    reached: Callable[[], bool] = staticmethod(lambda: False)
+    _falls = False
 
     def _carry_out(self, effect: Effect, now: Millis) -> None:
         if self.cut(effect):
             raise PowerCutError
         super()._carry_out(effect, now)
 
+    def _enter(self, door: Callable[[Millis], list[Effect]]) -> None:
+        def watched(now: Millis) -> list[Effect]:
+            effects = door(now)
+            self._falls = self._falls or self.reached()
+            return effects
+
+        super()._enter(watched)
+        if self._falls and not self._draining:
+            self.stop(PowerCutError())
+
 
 class LiveWorld:
     """See `scenario.place.Place`. ``boot`` makes a pinpad from what its disk holds; it begins off.
 
     ``ready`` is told what a register opens, ``ended`` that the pinpad serves its request no longer.
+    ``cut_at``: a state; once the pinpad has got there its power fails, as by ``cut_before``.
+    ``paper``: whether its own printer has some; a power cut loads none.
+    ``revives``: where its power fails it comes back by itself, although nobody waits for anything; else who
+    waits is told (PowerCutError). ``back_at``: the moment at which it does.
+    ``keeps``: so many traces, the last ones; None: all. ``disk``: of its memory.
+    ``died``: told why when it has stopped by itself otherwise.
     """
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        wait: Waits,
         boot: Callable[[str | None], Emulator],
         port: Callable[[], Port],
         bank: FaultyBank | BankBehindRegister,
@@ -229,19 +89,32 @@ class LiveWorld:
         shelf: ChipShelf,
         ready: Callable[[str], None],
         ended: Callable[[], None],
+        watchers: tuple[Watcher, ...] = (),
+        revives: bool = False,
+        keeps: int | None = None,
+        disk: Disk | None = None,
+        died: Callable[[BaseException], None] | None = None,
     ) -> None:
-        self._loop, self._boot, self._port, self._bank = loop, boot, port, bank
+        self._wait_for, self._boot, self._port, self._bank = wait, boot, port, bank
+        self._watchers, self._revives, self._died = watchers, revives, died
         self._clock, self._shelf, self._ready = clock, shelf, ready
         self._ended, self._served = ended, False
         self._cardholder = cardholder
-        self._disk = Disk()
+        self.disk = disk or Disk()
         self._driver: FragileDriver | None = None
         self._task: asyncio.Task[None] | None = None
         self._touched = asyncio.Event()
         self.asked: Prompt | None = None
         self.screen, self.screens = "", list[str]()
-        self.printed, self.traces = list[str](), list[tuple[Millis, Trace]]()
+        self.printed = list[str]()
+        self.traces: MutableSequence[tuple[Millis, Trace]] = deque(maxlen=keeps)
+        self.away = BLINK
+        self.paper = True
+        self._switch = asyncio.Lock()
+        self._returns: asyncio.Task[None] | None = None
+        self.back_at: Millis | None = None
         self.cut_before: Callable[[Effect], bool] | None = None
+        self.cut_at = ""
         self.off = True
         self.emulator = boot(None)
 
@@ -260,16 +133,16 @@ class LiveWorld:
     @property
     def saved(self) -> str | None:
         """What its disk holds."""
-        return self._disk.text or None
+        return self.disk.text or None
 
     @property
     def disk_full(self) -> bool:
         """Whether its memory takes nothing more."""
-        return self._disk.full
+        return self.disk.full
 
     @disk_full.setter
     def disk_full(self, full: bool) -> None:
-        self._disk.full = full
+        self.disk.full = full
 
     @property
     def cardholder(self) -> Cardholder:
@@ -280,28 +153,50 @@ class LiveWorld:
     def cardholder(self, cardholder: Cardholder) -> None:
         self._cardholder = cardholder
         if self._driver is not None:
-            self._driver.cardholder = cardholder
+            self._driver.change_customer(cardholder)
 
     # --- time --------------------------------------------------------------------------------------------
 
     def run(self, until: Callable[[], bool], *, within: int = 600_000) -> bool:
-        """Let time pass until a condition holds; False when it does not within so many milliseconds."""
-        return self._loop.run_until_complete(self._wait(until, within / 1000))
+        """Let time pass until a condition holds; False when it does not within so many milliseconds of it."""
+        return self._wait_for(self.wait(until, within / self._clock.speed))
 
     def rest(self, millis: int) -> None:
         """Let so many milliseconds pass."""
         self.run(lambda: False, within=millis)
 
-    async def _wait(self, until: Callable[[], bool], within: float) -> bool:
-        limit = self._loop.time() + within
+    def advance(self, millis: int) -> None:
+        """Let so many milliseconds have passed at once, with all that was due in them.
+
+        What travels over a real line or to a bank takes its real time all the same.
+        """
+        self._wait_for(self._jump(millis))
+
+    async def _jump(self, millis: int) -> None:
+        target = later(self.now, Millis(millis))
+        while self.now < target:
+            await self.wait(lambda: self.off or not self.emulator.awaits_ack, _ACK_WITHIN)
+            due = self.back_at if self.off else self.emulator.next_deadline()
+            moment = target if due is None else min(target, max(due, self.now + 1))
+            self._clock.advance(Millis(moment - self.now))
+            if self._driver is not None:
+                self._driver.look_at_the_clock()
+            await asyncio.sleep(0)
+            if self._returns is not None and self.now >= moment == due:
+                await asyncio.wait([self._returns])
+
+    async def wait(self, until: Callable[[], bool], within: float) -> bool:
+        """Do what `run` does, for who is in the loop himself; in milliseconds of the wall."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + within / 1000
         await asyncio.sleep(0)
         while True:
-            if self._task is not None and self._task.done() and not self.off:
+            if self._task is not None and self._task.done() and not self._comes_back_from(self._task):
                 self._task.result()  # the power has failed; or the port has gone, and the story ends
                 return False
             if until():
                 return True
-            left = limit - self._loop.time()
+            left = limit - loop.time()
             if left <= 0:
                 return False
             self._touched.clear()
@@ -314,14 +209,22 @@ class LiveWorld:
         """Something happens to the pinpad now."""
 
         async def act() -> None:
+            if isinstance(event, PaperChanged):
+                self.paper = event.loaded
             if self._driver is not None:
                 self._driver.tell(event)
 
-        self._loop.run_until_complete(act())
+        self._wait_for(act())
+
+    def forget_messages(self) -> None:
+        """What is on its way to the bank never arrives."""
+        self._bank.forget_messages()
 
     def tell_trace(self, trace: Trace) -> None:
         """Keep a trace that somebody else makes."""
         self.traces.append((self.now, trace))
+        for watcher in self._watchers:
+            watcher.see(trace, self.now)
 
     def see(self, effect: Effect, now: Millis) -> None:
         """Look at what the pinpad does (`driver.Watcher`)."""
@@ -332,6 +235,7 @@ class LiveWorld:
             case Display(text):
                 self.screen = text
                 self.screens.append(text)
+                self.traces.append((now, Trace("screen", text)))
             case ReadCard():
                 self.asked = Prompt.CARD
             case EnterPin():
@@ -349,36 +253,118 @@ class LiveWorld:
     # --- the power ---------------------------------------------------------------------------------------
 
     def power_off(self) -> None:
-        """The pinpad is dead, its port is gone."""
-        self.off, self.asked, self.screen = True, None, ""
-        self.cut_before = None
-        if self._driver is not None:
-            self._driver.stop()
-        if self._task is not None:
-            self._loop.run_until_complete(asyncio.wait([self._task]))
-        self._driver = self._task = None
+        """The pinpad is dead, its port is gone, until somebody switches it on."""
+        self._wait_for(self._switch_off(None))
+
+    def cut(self, away: Millis) -> None:
+        """Let it be without power for so long of its time; returns at once."""
+        self._wait_for(self._switch_off(away))
 
     def power_on(self) -> None:
-        """Start the pinpad on what it had saved, and wait until it is on its port.
+        """Start the pinpad on what it had saved, and wait until it is on its port; one that is on stays so.
 
         Raises:
-            SetupError: the port cannot be opened.
+            SetupError: the port cannot be opened; the pinpad is without power then.
             PowerCutError: its memory is full, and it must write.
         """
-        self.off = False
+        self._wait_for(self._switch_on())
+
+    def close(self) -> None:
+        """Power off, and the bank stops listening too. It can be switched on again."""
+        self.power_off()
+        self._wait_for(self._bank.stop())
+
+    async def _switch_off(self, away: Millis | None) -> None:
+        async with self._switch:
+            self._stay_off()
+            driver, task = self._driver, self._task
+            self._go_dark()
+            if driver is not None:
+                driver.stop()
+            if task is not None:
+                await asyncio.wait([task])
+            if away is not None:
+                self._tell_cut(away)
+                self._come_back_in(away)
+
+    async def _switch_on(self) -> None:
+        async with self._switch:
+            self._stay_off()
+            if self.off:
+                await self._start()
+
+    async def _start(self) -> None:
+        await self._bank.start()
         self.emulator = self._boot(self.saved)
-        self._driver = FragileDriver(
+        driver = FragileDriver(
             self.emulator,
             self._port(),
             self._bank,
-            self._disk,
+            self.disk,
             clock=self._clock,
             cardholder=self._cardholder,
             shelf=self._shelf,
-            watchers=(self,),
+            watchers=(self, *self._watchers),
         )
-        self._driver.cut = lambda effect: self.cut_before is not None and self.cut_before(effect)
+        driver.cut = lambda effect: self.cut_before is not None and self.cut_before(effect)
+        driver.reached = lambda: self.emulator.state == self.cut_at
         names: list[str] = []
-        self._task = self._loop.create_task(self._driver.run(names.append))
-        self.run(lambda: bool(names))
-        self._ready(names[0])
+        self._driver = driver
+        self._task = task = asyncio.create_task(driver.run(names.append))
+        try:
+            await self.wait(lambda: bool(names), _PORT_WITHIN)
+        except (SetupError, PowerCutError):
+            self._go_dark()
+            raise
+        self.off = False
+        if names:
+            self._ready(names[0])
+        if not self.paper:
+            driver.tell(PaperChanged(loaded=False))
+        task.add_done_callback(self._fallen)
+
+    def _fallen(self, task: asyncio.Task[None]) -> None:
+        """It has stopped by itself, or somebody has switched it off."""
+        if task is not self._task or task.cancelled():
+            return
+        if self._comes_back_from(task):
+            away = self.away
+            self._tell_cut(away)
+            self._go_dark()
+            self._come_back_in(away)
+        elif (error := task.exception()) is not None and self._died is not None:
+            self._died(error)
+
+    def _tell_cut(self, away: Millis) -> None:
+        self.tell_trace(Trace("power", f"the power is cut, for {away / 1000:g} s"))
+
+    def _comes_back_from(self, task: asyncio.Task[None]) -> bool:
+        """Tell whether a pinpad that has ended in this way comes back by itself."""
+        return self._revives and isinstance(task.exception(), PowerCutError)
+
+    def _go_dark(self) -> None:
+        self._driver = self._task = None
+        self.off, self.asked, self.screen = True, None, ""
+        self.cut_before, self.cut_at, self.away = None, "", BLINK
+        self.emulator = self._boot(self.saved)  # all that is known of it now is what its disk holds
+
+    def _come_back_in(self, away: Millis) -> None:
+        self.back_at = later(self.now, away)
+        self._returns = asyncio.create_task(self._come_back(self.back_at))
+
+    async def _come_back(self, moment: Millis) -> None:
+        """Where its memory is full and must be written it falls again."""
+        while self.now < moment:
+            await asyncio.sleep(LOOKS_EVERY)
+        async with self._switch:
+            try:
+                await self._start()
+            except SetupError as error:
+                self.tell_trace(Trace("power", f"the pinpad cannot come back: {error}"))
+            finally:
+                self._returns = self.back_at = None
+
+    def _stay_off(self) -> None:
+        if self._returns is not None:
+            self._returns.cancel()
+        self._returns = self.back_at = None

@@ -122,6 +122,17 @@ def read_receipt_layout(name_or_path: str) -> tuple[str, str]:
     return _read_named("receipt layout", _package() / "payment" / "receipts", name_or_path)
 
 
+def read_dissector_template() -> str:
+    """Return the Lua script of the dissector, without its tables."""
+    return (_package() / "traces" / "sa.lua").read_text(encoding="utf-8")
+
+
+def read_recipes() -> dict[str, str]:
+    """Return the recipes (CI jobs, a systemd unit) by the names of their files, in the order of names."""
+    folder = sorted((_package() / "recipes").iterdir(), key=lambda entry: entry.name)
+    return {entry.name: entry.read_text(encoding="utf-8") for entry in folder if entry.is_file()}
+
+
 def read_scenarios() -> Iterator[tuple[str, str]]:
     """Yield every scenario that comes with the package, by folders: what errors call it, and its text."""
     yield from _scenarios(_data("scenarios"), "scenarios")

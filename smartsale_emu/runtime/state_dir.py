@@ -13,6 +13,8 @@ from smartsale_emu.runtime.ports import plain_reason
 MEMORY_NAME = "memory.json"
 LEDGER_NAME = "bank.sqlite"
 COUNTERS_NAME = "cards.json"
+LISTENING_NAME = "listening"
+LOCK_NAME = "lock"
 
 
 class StateInUseError(StateError):
@@ -29,14 +31,16 @@ class StateDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self._closed = False
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = FileLock.acquire(self.path / "lock")
+            lock = FileLock.acquire(self.path / LOCK_NAME)
         except OSError as error:
             raise StateError(f"state directory {path}: {plain_reason(error)}") from None
         if lock is None:
             raise StateInUseError(f"state directory {path}: in use by another process")
         self._lock = lock
+        self._forget_port()  # of an owner who died
 
     @property
     def memory(self) -> Path:
@@ -58,9 +62,30 @@ class StateDir:
         """The symlink of a pseudo-terminal port."""
         return self.path / "port"
 
+    def tell_port(self, name: str) -> None:
+        """Write down under which name a register finds the pinpad: who waits for it looks here.
+
+        Raises:
+            StateError: the file cannot be written.
+        """
+        file = self.path / LISTENING_NAME
+        fresh = file.with_name(file.name + ".new")
+        try:
+            fresh.write_text(name, encoding="utf-8")
+            fresh.replace(file)
+        except OSError as error:
+            raise StateError(f"{file}: {plain_reason(error)}") from None
+
+    def _forget_port(self) -> None:
+        with contextlib.suppress(OSError):
+            (self.path / LISTENING_NAME).unlink()
+
     def close(self) -> None:
         """Let another process have the directory. Twice is once."""
-        self._lock.release()
+        if not self._closed:
+            self._closed = True
+            self._forget_port()
+            self._lock.release()
 
     def __enter__(self) -> "StateDir":
         return self

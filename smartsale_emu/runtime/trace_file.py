@@ -1,12 +1,13 @@
-"""The trace on disk: one JSON object per line, whole lines only."""
+"""The trace on disk, one JSON object per line, whole lines only; and what is made of it."""
 
 import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from smartsale_emu.errors import SetupError
+from smartsale_emu.errors import SetupError, TraceError
 from smartsale_emu.runtime.ports import plain_reason
+from smartsale_emu.traces.records import TraceText, read_trace
 
 
 class TraceFile:
@@ -45,3 +46,31 @@ class TraceFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def load_trace(path: Path) -> TraceText:
+    """Read a trace file, even while it is written.
+
+    Raises:
+        TraceError: there is no such file, or a line of it is no record of a trace.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise TraceError(f"trace {path}: {plain_reason(error)}") from None
+    return read_trace(text, str(path))
+
+
+def write_new(path: Path, data: bytes, *, force: bool = False) -> None:
+    """Write a file that is not there yet; ``force``: also one that is.
+
+    Raises:
+        TraceError: there is one, or it cannot be written.
+    """
+    try:
+        with path.open("wb" if force else "xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise TraceError(f"{path}: exists, and is not overwritten without --force") from None
+    except OSError as error:
+        raise TraceError(f"{path}: {plain_reason(error)}") from None

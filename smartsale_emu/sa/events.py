@@ -1,10 +1,10 @@
 """What a link says, its timers and its bounds (PROTOCOL.md, sections 0.1 and 3)."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum
 
-from smartsale_emu.sa.framing import DEFAULT_BLOCK_SIZE, DEFAULT_MAX_FRAME
+from smartsale_emu.sa.framing import DEFAULT_BLOCK_SIZE, DEFAULT_MAX_FRAME, Unit
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.units import Millis
 
@@ -135,3 +135,20 @@ class Noted:
 
 
 LinkEvent = Transmit | Received | Started | Delivered | Refused | GaveUp | PeerEot | Noted
+
+
+Hear = Callable[[Unit | bytes], None]
+"""Told of every unit of the peer as it comes, neighbouring noise as one; bytes: a frame cut short."""
+
+
+def hear_nothing(_unit: Unit | bytes) -> None:
+    """Nobody listens."""
+
+
+Admit = Callable[[Message, bytes], Admission]
+"""Asked about every complete good message, with its wire bytes, before it is acknowledged."""
+
+
+def admit_all(_message: Message, _wire: bytes) -> Admission:
+    """Acknowledge every good message."""
+    return Admission.ACK

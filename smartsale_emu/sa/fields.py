@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Final
 
-from smartsale_emu.pan import mask_pan
+from smartsale_emu.pan import mask_pan, mask_text
 from smartsale_emu.sa.tlv import ENCODING, Record
 
 
@@ -275,9 +275,13 @@ _ROWS = (
 FIELDS: Final[Mapping[int, Field]] = MappingProxyType({row.number: row for row in _ROWS})
 """One row per known field number (section 4)."""
 
-_CARD_DIGITS = re.compile(r"(\d(?:[ -]?\d){12,})([=D][0-9=D]*)?")
-_DATE_TIME = re.compile(r"(?:(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[0-2]\d[0-5]\d[0-5]\d)?")
-_MASKED_PAN = re.compile(r"[0-9*]{4,19}")
+DATE_TIME: Final = re.compile(
+    r"(?:(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[0-2]\d[0-5]\d[0-5]\d)?"
+)
+"""A date and time, ``YYYYMMDDHHMMSS``, or nothing."""
+
+MASKED_PAN: Final = re.compile(r"[0-9*]{4,19}")
+"""A card number, clear or masked."""
 
 
 def display(record: Record) -> tuple[str, str]:
@@ -298,10 +302,10 @@ def _shown(row: Field, value: bytes) -> str:
     text = value.decode(ENCODING, errors="replace")
     match row.policy:
         case Policy.SHOW if row.max_length is None or len(value) <= row.max_length:
-            return _one_line(_CARD_DIGITS.sub(_mask_digits, text))
-        case Policy.DATE if _DATE_TIME.fullmatch(text):
+            return _one_line(mask_text(text))
+        case Policy.DATE if DATE_TIME.fullmatch(text):
             return text
-        case Policy.MASK if _MASKED_PAN.fullmatch(text):
+        case Policy.MASK if MASKED_PAN.fullmatch(text):
             return mask_pan(text)
         case _:
             return _length(value)
@@ -309,11 +313,6 @@ def _shown(row: Field, value: bytes) -> str:
 
 def _length(value: bytes) -> str:
     return f"‹{len(value)} bytes›"
-
-
-def _mask_digits(match: re.Match[str]) -> str:
-    track = "=***" if match[2] else ""
-    return mask_pan(re.sub(r"\D", "", match[1])) + track
 
 
 def _one_line(text: str) -> str:

@@ -7,7 +7,7 @@ Who drives a link arms one timer for ``next_deadline`` and calls ``tick`` when i
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -15,8 +15,10 @@ from smartsale_emu.errors import TlvError
 from smartsale_emu.sa.assembly import Assembly, Verdict
 from smartsale_emu.sa.events import (
     Admission,
+    Admit,
     Delivered,
     GaveUp,
+    Hear,
     LinkEvent,
     LinkTiming,
     Noted,
@@ -26,6 +28,8 @@ from smartsale_emu.sa.events import (
     Refused,
     Started,
     Transmit,
+    admit_all,
+    hear_nothing,
 )
 from smartsale_emu.sa.framing import (
     Block,
@@ -42,6 +46,7 @@ from smartsale_emu.units import Millis, later
 
 __all__ = [
     "MAX_QUEUE",
+    "Admit",
     "Delivered",
     "GaveUp",
     "Link",
@@ -58,14 +63,6 @@ __all__ = [
 
 MAX_QUEUE = 64
 """Messages that may wait behind the one under way; more is a mistake of the caller."""
-
-
-Admit = Callable[[Message, bytes], Admission]
-"""Asked about every complete good message, with its wire bytes, before it is acknowledged."""
-
-
-def _admit_all(_message: Message, _wire: bytes) -> Admission:
-    return Admission.ACK
 
 
 @dataclass(slots=True)
@@ -101,9 +98,12 @@ class Link:
     (7000, [Delivered(token='wait')], True)
     """
 
-    def __init__(self, timing: LinkTiming | None = None, *, admit: Admit | None = None) -> None:
+    def __init__(
+        self, timing: LinkTiming | None = None, *, admit: Admit | None = None, hear: Hear | None = None
+    ) -> None:
         self.timing = timing or LinkTiming()
-        self._admit = admit or _admit_all
+        self._admit, self._hear = admit or admit_all, hear or hear_nothing
+        self._decoder = FrameDecoder(self.timing.max_frame)
         self._queue: deque[_Outgoing] = deque()
         self._outgoing: _Outgoing | None = None
         self.reset()
@@ -153,12 +153,13 @@ class Link:
     def receive(self, data: bytes, now: Millis) -> list[LinkEvent]:
         """Take bytes of the peer. Bytes that come after the inter-byte time join nothing that came before."""
         events = self._expire_incoming(now)
-        noise = 0
+        noise = b""
         for unit in self._decoder.feed(data):
             if isinstance(unit, Garbage) and unit.reason is GarbageReason.NOISE:
-                noise += 1
+                noise += unit.data
                 continue
             noise = self._note_noise(noise, events)
+            self._hear(unit)
             self._take(unit, now, events)
         self._note_noise(noise, events)
         if data:
@@ -193,7 +194,7 @@ class Link:
     def reset(self) -> None:
         """The line is new: forget everything, owed ACKs and half a frame too."""
         self.abandon()
-        self._decoder = FrameDecoder(self.timing.max_frame)
+        self._drop_unfinished()
         self._assembly = Assembly(self.timing.max_message)
         self._owed: deque[Millis] = deque()  # when the time of each unanswered copy is over, the oldest first
         self._naks = 0
@@ -297,18 +298,23 @@ class Link:
     def _expire_incoming(self, now: Millis) -> list[LinkEvent]:
         events: list[LinkEvent] = []
         if self._decoder.pending and now >= later(self._last_byte, self.timing.inter_byte):
-            detail = f"{len(self._decoder.drop())} bytes of an unfinished frame dropped"
+            detail = f"{self._drop_unfinished()} bytes of an unfinished frame dropped"
             self._refuse(NoteKind.INTER_BYTE_TIMEOUT, detail, events)
         if self._assembly.begun and now >= later(self._last_block, self.timing.next_block):
             self._assembly.reset()
             events.append(Noted(NoteKind.ASSEMBLY_DROPPED, f"no next block in {self.timing.next_block} ms"))
         return events
 
-    @staticmethod
-    def _note_noise(count: int, events: list[LinkEvent]) -> int:
-        if count:
-            events.append(Noted(NoteKind.NOISE, f"{count} bytes skipped"))
-        return 0
+    def _drop_unfinished(self) -> int:
+        if dropped := self._decoder.drop():
+            self._hear(dropped)
+        return len(dropped)
+
+    def _note_noise(self, noise: bytes, events: list[LinkEvent]) -> bytes:
+        if noise:
+            self._hear(Garbage(noise, GarbageReason.NOISE))
+            events.append(Noted(NoteKind.NOISE, f"{len(noise)} bytes skipped"))
+        return b""
 
     # ------------------------------------------------------------------ outgoing
 

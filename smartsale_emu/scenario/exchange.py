@@ -72,7 +72,8 @@ class _Reading:
             case "unit":
                 self._unit(moment, trace)
             case "frame":
-                self._frame(moment, trace)
+                if trace.details["direction"] == "out":  # what comes in is told by its unit
+                    self._frame(moment, trace)
             case "message":
                 self._message(moment, trace)
             case "bank" if "direction" in trace.details:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar, assert_never
 
 from smartsale_emu.emulator.doors import Trace
@@ -33,7 +34,7 @@ from smartsale_emu.scenario.commands import (
     PullCard,
     TypePin,
 )
-from smartsale_emu.scenario.meter import always
+from smartsale_emu.scenario.meter import always, never
 from smartsale_emu.scenario.registers import RegisterSide
 from smartsale_emu.scenario.stage import Stage
 from smartsale_emu.scenario.virtual import PowerCutError
@@ -43,6 +44,11 @@ from smartsale_emu.units import Millis
 
 _Result = TypeVar("_Result")
 
+
+class StoryStoppedError(Exception):
+    """Somebody has stopped the story from outside."""
+
+
 PATIENCE = Millis(3_600_000)
 """So much of its time a story waits for something: an hour."""
 
@@ -50,14 +56,17 @@ PATIENCE = Millis(3_600_000)
 class Hands:
     """Acts on a stage. Where the power fails in the middle of an act, it is away for a while and comes back.
 
-    ``told``: what is done to the power stands in the traces.
+    ``told``: what is done to the power stands in the traces. ``stops``: asked while time passes; once it is
+    so, StoryStoppedError is raised, a pinpad without power has it back, and no fault happens any more.
     """
 
-    def __init__(self, stage: Stage, register: RegisterSide, *, told: bool) -> None:
-        self._stage, self._world = stage, stage.world
+    def __init__(
+        self, stage: Stage, register: RegisterSide, *, told: bool, stops: Callable[[], bool] = never
+    ) -> None:
+        self._stage, self._world, self._stops = stage, stage.world, stops
         self._register_side, self._told = register, told
         self._card: Card | None = None
-        self._tapped, self._away = False, BLINK
+        self._tapped = False
 
     def do(self, command: Command, allows: Callable[[], bool] = always) -> None:
         """Do it. ``allows``: asked each time whether a fault may happen.
@@ -111,7 +120,9 @@ class Hands:
                 assert_never(command)
 
     def _fault(self, command: BankCommand | LineCommand, allows: Callable[[], bool]) -> None:
-        stage = self._stage
+        stage, stops = self._stage, self._stops
+        if stops is not never:
+            allows = partial(_allows_until, stops, allows)
         match command:
             case BankDoes() | BankDeclines() | BankApprovesPart():
                 stage.bank_faults.arm(command, allows)
@@ -144,7 +155,7 @@ class Hands:
             if not reached:
                 raise ValueError(f"the terminal never gets to «{cut.state}»")
         if cut.effect:
-            self._away = cut.away
+            self._world.away = cut.away
             self._world.cut_before = lambda effect: type(effect).__name__ == cut.effect
             return
         self._dark(cut.away)
@@ -154,7 +165,11 @@ class Hands:
         if self._told:
             self._world.tell_trace(Trace("power", f"the power is cut, for {away / 1000:g} s"))
         self._world.power_off()
-        self._world.rest(away)
+        try:
+            self._rest(away)
+        except StoryStoppedError:
+            self._start()
+            raise
         self._start()
 
     def _start(self) -> None:
@@ -166,7 +181,7 @@ class Hands:
 
     def _failed(self) -> None:
         """The power has failed where the story wanted it, or the pinpad has stopped by itself."""
-        away, self._away = self._away, BLINK
+        away, self._world.away = self._world.away, BLINK
         self._dark(away)
 
     def guard(self, act: Callable[[], _Result]) -> _Result | None:
@@ -183,7 +198,7 @@ class Hands:
         limit = self._world.now + within
         while True:
             try:
-                return self._world.run(until, within=max(0, limit - self._world.now))
+                return self._run(until, max(0, limit - self._world.now))
             except PowerCutError:
                 self._failed()
 
@@ -191,7 +206,24 @@ class Hands:
         limit = self._world.now + time
         while self._world.now < limit:
             try:
-                self._world.rest(limit - self._world.now)
+                self._rest(limit - self._world.now)
                 return
             except PowerCutError:
                 self._failed()
+
+    def _run(self, until: Callable[[], bool], within: int) -> bool:
+        def so() -> bool:
+            if self._stops():
+                raise StoryStoppedError
+            return until()
+
+        return self._world.run(so, within=within)
+
+    def _rest(self, millis: int) -> None:
+        limit = self._world.now + millis
+        self._run(never, millis)
+        self._world.rest(max(0, limit - self._world.now))
+
+
+def _allows_until(stops: Callable[[], bool], allows: Callable[[], bool]) -> bool:
+    return not stops() and allows()

@@ -53,6 +53,7 @@ class _Armed:
 
 class LineFaults:
     """The line of a world, and what was asked of it. ``seen``: every unit that was sent, in its order.
+    ``harmed``: it was told to do harm at some time.
 
     A piece that one end writes is one unit of the protocol. A register that writes byte by byte is met by no
     fault: its bytes pass one by one.
@@ -68,6 +69,7 @@ class LineFaults:
         self._now, self._tell, self._watch = now, tell, watch
         self._armed: list[_Armed] = []
         self._baud = 0
+        self.harmed = False
         self._free_at = {True: Millis(0), False: Millis(0)}
         self._last: dict[bool, Unit] = {}  # the unit that each side has last sent and that awaits an ACK
         self._held: dict[bool, bytes] = {True: b"", False: b""}
@@ -80,6 +82,7 @@ class LineFaults:
         if fault.fault in (LineFault.NAK, LineFault.EOT):
             fault = replace(fault, unit=_ACKS.get(fault.unit, fault.unit))
         self._armed.append(_Armed(fault, Meter(fault.which, allows)))
+        self.harmed = True
 
     def slow(self, speed: LineSlow) -> None:
         """Every byte takes its time from now on."""

@@ -9,6 +9,11 @@ def always() -> bool:
     return True
 
 
+def never() -> bool:
+    """Allow nothing."""
+    return False
+
+
 @dataclass(slots=True)
 class Meter:
     """Counts what could be met. ``which``: n for the n-th alone, 0 for every one, -n for every n-th.

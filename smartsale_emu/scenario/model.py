@@ -389,12 +389,9 @@ VERBS = (
 )
 
 
-class Scenario(_Part):
-    """A story that is played, and what must come of it."""
+class Setting(_Part):
+    """A pinpad with its bank and its customer, before anything happens."""
 
-    format: Literal["1"]
-    title: str = Field(min_length=3, description="what happens, in one line")
-    teaches: str | None = Field(None, description="what a register's author learns from it, in one line")
     scheme: Literal["kph", "pkh"] = Field(
         "kph", description="who calls the bank: the pinpad, or the register"
     )
@@ -404,11 +401,19 @@ class Scenario(_Part):
     bank: Bank = Bank()
     cards: dict[str, OwnCard] = {}
     customer: Customer = Customer()
+    latency: Time = Field(Millis(1), description="of the line, and of the way to the bank")
+
+
+class Scenario(Setting):
+    """A story that is played, and what must come of it."""
+
+    format: Literal["1"]
+    title: str = Field(min_length=3, description="what happens, in one line")
+    teaches: str | None = Field(None, description="what a register's author learns from it, in one line")
     till: Register = Field(Register(), alias="register")
     parameters: dict[str, str] = Field({}, description="${name} in every text below stands for them")
     matrix: dict[str, list[str]] = Field({}, description="parameters with several values: a case for each")
     steps: list[Step] = Field(min_length=1)
-    latency: Time = Field(Millis(1), description="of the line, and of the way to the bank")
     wrote: str | None = Field(
         None, pattern=r"^[0-9a-f]{16}$", description="fingerprint of all that the pinpad writes (recorded)"
     )

@@ -86,6 +86,11 @@ class Overheard:
         if not self.over:
             self._outcome = NoAnswer(Because.VANISHED)
 
+    def gone(self) -> None:
+        """The pinpad lost its power, or closed its port."""
+        if not self.over:
+            self._outcome = NoAnswer(Because.PINPAD_GONE)
+
     def ended(self) -> None:
         """The pinpad's session is over, whatever the register still waits for."""
         if not self.over:
@@ -105,6 +110,8 @@ class Overheard:
     def _begin(self, message: Message) -> None:
         if not self.over and self.requests[-1] == message:
             return  # a repeat
+        if not self.over:
+            self._outcome = NoAnswer(Because.ASKED_ANEW)
         if self.requests:
             self._before.append(self.heard())
         self.requests.append(message)

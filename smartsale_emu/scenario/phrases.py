@@ -4,6 +4,7 @@ A form holds words, ``{placeholders}`` and ``[ parts that may be left out]``, bl
 gives the patterns of the JSON Schema, so that an editor knows what the player knows.
 """
 
+import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -146,17 +147,39 @@ def read_phrase(text: str, phrases: Sequence[Phrase[Command]]) -> Command:
     {'code': '51', 'time': 2000}
 
     Raises:
-        ValueError: it has none of the forms; the text lists those that begin alike, or all.
+        ValueError: it has none of the forms; the text lists those that begin with the same word, or with one
+            that is nearly the same and all first words, or all.
     """
     tidy = " ".join(text.split())
     for phrase in phrases:
         command = phrase.read(tidy)
         if command is not None:
             return command
+    by_word = _by_first_word(phrases)
     first = tidy.split(" ")[0]
-    alike = [phrase.shown for phrase in phrases if phrase.form.split(" ")[0] == first]
-    possible = alike or [phrase.shown for phrase in phrases]
-    raise ValueError(f"{quoted(text)} is not understood; there is: {'; '.join(possible)}")
+    near = [first] if first in by_word else difflib.get_close_matches(first, by_word, n=1)
+    alike = [phrase for word in near for phrase in by_word[word]]
+    possible = "; ".join(phrase.shown for phrase in alike or phrases)
+    others = f"; the first words are: {', '.join(by_word)}" if alike and first not in near else ""
+    raise ValueError(f"{quoted(text)} is not understood; there is: {possible}{_choices(alike)}{others}")
+
+
+def _by_first_word(phrases: Sequence[Phrase[Command]]) -> dict[str, list[Phrase[Command]]]:
+    by_word: dict[str, list[Phrase[Command]]] = {}
+    for phrase in phrases:
+        by_word.setdefault(re.split(r"[ \[{]", phrase.form)[0], []).append(phrase)
+    return by_word
+
+
+def _choices(phrases: Sequence[Phrase[Command]]) -> str:
+    """Return what a placeholder stands for where its form shows only its name."""
+    found = {
+        name: ", ".join(sorted(kind.split("|")))
+        for phrase in phrases
+        for name, kind in _placeholders(phrase.form)
+        if kind not in KINDS and _placeholder(f"{name}:{kind}") == name.upper()
+    }
+    return "".join(f"; {name.upper()} is one of: {kind}" for name, kind in found.items())
 
 
 def quoted(text: str) -> str:

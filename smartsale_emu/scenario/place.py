@@ -1,6 +1,6 @@
 """Where a story happens, as a player sees it: on virtual time, or on a real port in real time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from typing import Protocol
 
 from smartsale_emu.emulator.doors import Effect, Event, Trace
@@ -13,7 +13,7 @@ class Place(Protocol):
     """A pinpad with its customer, its bank and its line. ``asked``: what the pinpad waits for, of a customer.
 
     ``off``: it has no power. ``disk_full``: its memory takes nothing more. ``cut_before``: the power fails
-    before an effect for which this is true.
+    before an effect for which this is true, and is ``away`` for so long then.
     """
 
     emulator: Emulator
@@ -22,10 +22,11 @@ class Place(Protocol):
     screen: str
     screens: list[str]
     printed: list[str]
-    traces: list[tuple[Millis, Trace]]
+    traces: MutableSequence[tuple[Millis, Trace]]
     off: bool
     disk_full: bool
     cut_before: Callable[[Effect], bool] | None
+    away: Millis
 
     @property
     def now(self) -> Millis:

@@ -13,7 +13,7 @@ from smartsale_emu.payment.cardholder import Prompt
 from smartsale_emu.scenario.checks import Failure, check, final_disagreement, with_answers
 from smartsale_emu.scenario.commands import PHRASES
 from smartsale_emu.scenario.hands import PATIENCE, Hands
-from smartsale_emu.scenario.meter import always
+from smartsale_emu.scenario.meter import always, never
 from smartsale_emu.scenario.model import Scenario, Step
 from smartsale_emu.scenario.overheard import Heard
 from smartsale_emu.scenario.phrases import read_phrase
@@ -67,8 +67,8 @@ class Played:
         return self.failure is None
 
 
-class _StoppedError(Exception):
-    """The story cannot go on."""
+class _FailedError(Exception):
+    """The story is not as it should be, and ends here."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.problem)
@@ -76,7 +76,10 @@ class _StoppedError(Exception):
 
 
 class Player:
-    """Plays one scenario once. ``seed``: of what is left to chance; ``told``: steps stand in the traces."""
+    """Plays one scenario once. ``seed``: of what is left to chance; ``told``: steps stand in the traces.
+
+    ``stops``: asked all the time; once it is so, playing ends with a StoryStoppedError.
+    """
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Player:
         seed: int,
         told: bool = False,
         register: RegisterSide | None = None,
+        stops: Callable[[], bool] = never,
     ) -> None:
         self._scenario, self._stage, self._world = scenario, stage, stage.world
         self._register_side = register or our_register(stage)
@@ -95,7 +99,7 @@ class Player:
         self._named = ""
         self._asked_at = Millis(0)
         self._marks = dict.fromkeys((Moment.BANK_ASKED, Moment.REGISTER_WAITS, Moment.FINAL_LEFT), 0)
-        self._hands = Hands(stage, self._register_side, told=told)
+        self._hands = Hands(stage, self._register_side, told=told, stops=stops)
         self._dice = random.Random(seed)
 
     def play(self) -> Played:
@@ -105,8 +109,8 @@ class Player:
             for number, step in enumerate(self._scenario.steps):
                 self._step(number, step)
             self._end()
-        except _StoppedError as stopped:
-            failure = stopped.failure
+        except _FailedError as error:
+            failure = error.failure
         return Played(self._scenario.title, failure, self._world.now, self._digest())
 
     # --- one step ----------------------------------------------------------------------------------------
@@ -118,7 +122,7 @@ class Player:
         until = self._comes if waits_for_it else lambda: self._holds(trigger)
         if not self._hands.run(until, PATIENCE):
             told = step.when or trigger.moment.value
-            raise _StoppedError(self._failure(number, f"it waits for «{told}», which never comes"))
+            raise _FailedError(self._failure(number, f"it waits for «{told}», which never comes"))
         if step.after is not None:
             self._hands.let_pass(step.after)
         if step.at is not None and step.at > self._world.now:
@@ -131,7 +135,7 @@ class Player:
         try:
             self._do(number, verb, step)
         except (ValueError, ProfileError) as error:
-            raise _StoppedError(self._failure(number, str(error))) from None
+            raise _FailedError(self._failure(number, str(error))) from None
 
     def _tell_step(self, number: int, verb: str, step: Step) -> None:
         if self._told:
@@ -147,7 +151,7 @@ class Player:
             heard = self._heard[of] if of else self._register_side.heard()
             problem = check(with_answers(step.expect, self._answers), self._stage, heard, self._asked_at)
             if problem:
-                raise _StoppedError(self._failure(number, problem))
+                raise _FailedError(self._failure(number, problem))
         elif verb == "register":
             self._register(number, step)
         else:
@@ -167,7 +171,7 @@ class Player:
                 ask, habits = self._with_track(command), step.habits or self._scenario.till
                 problem = self._hands.guard(lambda: side.ask(ask, habits, self._answers))
                 if problem:
-                    raise _StoppedError(self._failure(number, problem))
+                    raise _FailedError(self._failure(number, problem))
             case SendBytes(data):
                 side.send(data)
             case Cancel():
@@ -261,11 +265,11 @@ class Player:
         wrote = self._stage.line.written()
         if self._scenario.wrote not in (None, wrote):
             last = len(self._scenario.steps)
-            raise _StoppedError(self._failure(last, f"the pinpad wrote other bytes than recorded ({wrote})"))
+            raise _FailedError(self._failure(last, f"the pinpad wrote other bytes than recorded ({wrote})"))
         if self._scenario.agree:
             problem = final_disagreement(self._stage)
             if problem:
-                raise _StoppedError(self._failure(len(self._scenario.steps), problem))
+                raise _FailedError(self._failure(len(self._scenario.steps), problem))
 
     def _failure(self, number: int, problem: str) -> Failure:
         return Failure(number, problem, self._world.now, self._world.emulator.state.value)

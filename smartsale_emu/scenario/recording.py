@@ -6,11 +6,12 @@ answered is kept as a fingerprint. The PIN stands in the file as it was typed: t
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from smartsale_emu.emulator.doors import Effect, Event, LineClosed, LineOpened, WriteLine
-from smartsale_emu.payment.card import Card, EntryMode
+from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.terminal.events import (
     CancelPressed,
     CardPresented,
@@ -59,7 +60,7 @@ class Recorder:
                 self._open = False
                 self._add(now, "register", "leaves")
             case CardPresented(card):
-                self._add(now, "card", _presented(card))
+                self._add(now, "card", presented(card.name, card.entry_mode))
             case CardPulled():
                 self._add(now, "card", "remove")
             case PinEntered(pin):
@@ -86,18 +87,23 @@ class Recorder:
             "wrote": self._written.hexdigest()[:16],
             **self.head,
         }
-        lines = [f"{key}: {_yaml(value)}" for key, value in head.items()]
         ends = [(self._last, "register", "leaves")] if self._open else []
-        steps = [
-            f"  - {verb}: {json.dumps(said, ensure_ascii=False)}\n    at: {now}ms\n    when: now"
-            for now, verb, said in [*self._steps, *ends] or [(_BEGINNING, "clock", "+1s")]
-        ]
-        return "\n".join([*lines, "steps:", *steps]) + "\n"
+        return scenario_text(head, [*self._steps, *ends])
 
 
-def _presented(card: Card) -> str:
-    way = _WAYS.get(card.entry_mode, "present")
-    return f"{way} {card.name}"
+def scenario_text(head: Mapping[str, object], steps: Sequence[tuple[Millis, str, str]]) -> str:
+    """Return a scenario file: its keys, and when (since its ``date``) what is done, as verb and phrase."""
+    lines = [f"{key}: {_yaml(value)}" for key, value in head.items()]
+    told = [
+        f"  - {verb}: {_yaml(said)}\n    at: {moment}ms\n    when: now"
+        for moment, verb, said in steps or [(_BEGINNING, "clock", "+1s")]
+    ]
+    return "\n".join([*lines, "steps:", *told]) + "\n"
+
+
+def presented(name: str, mode: EntryMode) -> str:
+    """Return the phrase for a card that is presented."""
+    return f"{_WAYS.get(mode, 'present')} {name}"
 
 
 def _yaml(value: object) -> str:

@@ -189,12 +189,13 @@ def our_register(stage: Stage) -> OurRegister:
 class ForeignRegister:
     """Somebody else's register: what it asks for is waited for, and compared.
 
-    It may have asked again already: what counts is the exchange that the story is at.
+    It may have asked again already: what counts is the exchange that the story is at. ``met``: so many
+    requests are of the time before it.
     """
 
-    def __init__(self, overheard: Overheard) -> None:
+    def __init__(self, overheard: Overheard, *, met: int = 0) -> None:
         self._overheard = overheard
-        self._met = 0  # requests that the story has come to
+        self._met = met  # requests that the story has come to
 
     # --- RegisterSide ------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from smartsale_emu.emulator.emulator import Emulator
@@ -10,19 +10,21 @@ from smartsale_emu.emulator.tunnel import Tunnel
 from smartsale_emu.errors import ProfileError
 from smartsale_emu.host.bank import Bank
 from smartsale_emu.host.dialect import Dialect
-from smartsale_emu.host.ledger import MemoryLedger
+from smartsale_emu.host.ledger import Ledger, MemoryLedger
 from smartsale_emu.host.profile import BankProfile
 from smartsale_emu.host.rulebook import Rulebook
-from smartsale_emu.host.session import BankSession
+from smartsale_emu.host.session import BankSession, Exchange
+from smartsale_emu.pan import mask_text
 from smartsale_emu.payment.card import Card, ChipRows, TestCard
 from smartsale_emu.payment.cardholder import Cardholder, Prompt
-from smartsale_emu.payment.chip_shelf import ChipShelf, CounterBook
+from smartsale_emu.payment.chip_shelf import ChipShelf, CounterBook, Counters
 from smartsale_emu.payment.receipt import ReceiptLayout
 from smartsale_emu.scenario.bank_answers import ErringDialect
 from smartsale_emu.scenario.bank_faults import BankFaults
 from smartsale_emu.scenario.key_counters import held_near_the_end
 from smartsale_emu.scenario.line_faults import LineFaults
-from smartsale_emu.scenario.model import Customer, OwnCard, Scenario
+from smartsale_emu.scenario.meant import there_is
+from smartsale_emu.scenario.model import Customer, OwnCard, Setting
 from smartsale_emu.scenario.overheard import Overheard
 from smartsale_emu.scenario.place import Place
 from smartsale_emu.scenario.virtual import World
@@ -76,6 +78,29 @@ class Entropy:
         return made[:count]
 
 
+class LosingLedger(Ledger, Protocol):
+    """A bank's memory that can be made to lose something."""
+
+    def forget_last(self) -> None:
+        """Lose the last approved operation, as a bank does that is put back to its backup."""
+
+    def forget_all(self) -> None:
+        """Lose everything: a bank on its first day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What a pinpad and its bank are given; by default it lasts as long as the story.
+
+    ``live_cards``: a card that the register read may have any number. ``entropy``: None: the seed decides.
+    """
+
+    ledger: LosingLedger = field(default_factory=MemoryLedger)
+    counters: Counters = field(default_factory=CounterBook)
+    live_cards: bool = False
+    entropy: Callable[[int], bytes] | None = None
+
+
 @dataclass(slots=True)
 class Stage:
     """Everything that a story happens on. ``through_register``: the pinpad has no way of its own (ПКХ)."""
@@ -84,7 +109,7 @@ class Stage:
     bank: Bank
     bank_faults: BankFaults
     line: LineFaults
-    ledger: MemoryLedger
+    ledger: LosingLedger
     cards: Mapping[str, TestCard]
     terminal: TerminalProfile
     through_register: bool
@@ -93,7 +118,7 @@ class Stage:
     def card(self, name: str) -> Card:
         """Return a card by its name. Raises ProfileError when there is none."""
         if name not in self.cards:
-            raise ProfileError(f"card {name!r} is not known; there is: {', '.join(self.cards)}")
+            raise ProfileError(f"card {mask_text(name)!r} is not known; {there_is(name, self.cards)}")
         return self.cards[name].card
 
 
@@ -104,67 +129,79 @@ class Props:
         ProfileError: a profile, a rulebook or a card is wrong or missing.
     """
 
-    def __init__(self, scenario: Scenario, library: Library, *, seed: int, traced: bool) -> None:
-        self._scenario, self._library, self._traced = scenario, library, traced
-        self.terminal = library.terminal_profile(scenario.terminal.profile, scenario.terminal.set)
-        self.bank_profile = library.bank_profile(scenario.bank.profile, scenario.bank.set)
+    def __init__(
+        self,
+        setting: Setting,
+        library: Library,
+        *,
+        seed: int,
+        traced: bool,
+        belongings: Belongings | None = None,
+    ) -> None:
+        owns = belongings or Belongings()
+        self._setting, self._library, self._traced = setting, library, traced
+        self._live_cards = owns.live_cards
+        self.terminal = library.terminal_profile(setting.terminal.profile, setting.terminal.set)
+        self.bank_profile = library.bank_profile(setting.bank.profile, setting.bank.set)
         self._keys = library.keys()
-        self.cards = _cards(scenario.cards, library.cards())
-        self.cardholder = cardholder(scenario.customer, self.cards)
-        self.shelf = ChipShelf(self._keys, CounterBook())
-        left, protection = scenario.terminal.keys_left, self.bank_profile.protection
+        self.cards = _cards(setting.cards, library.cards())
+        self.cardholder = cardholder(setting.customer, self.cards)
+        self.shelf = ChipShelf(self._keys, owns.counters)
+        left, protection = setting.terminal.keys_left, self.bank_profile.protection
         self._held = NOTHING_HELD if left is None else held_near_the_end(left, protection, self._keys)
-        self._dialect, self._entropy = Dialect(self.bank_profile), Entropy(seed, "pinpad")
+        self._dialect = Dialect(self.bank_profile)
+        self._entropy = owns.entropy or Entropy(seed, "pinpad")
         self._banks_dialect = ErringDialect(self.bank_profile)
-        self.ledger, self.overheard = MemoryLedger(), Overheard()
-        rules = library.rulebook(scenario.bank.rules)
-        entropy = Entropy(seed, "bank")
+        self.ledger, self.overheard = owns.ledger, Overheard()
+        rules = library.rulebook(setting.bank.rules)
+        entropy = owns.entropy or Entropy(seed, "bank")
         self.bank = Bank(self.bank_profile, self.cards.values(), self.ledger, self._keys, rules, entropy)
         self._guard = self.bank.guard(self._dialect)
 
     def boot(self, saved: str | None) -> Emulator:
         """Return a pinpad with the memory it had, or a new one."""
-        scenario = self._scenario
+        setting = self._setting
         return Emulator(
             self.terminal,
             self._dialect,
             parse_memory(saved, origin="memory") if saved is not None else Memory(keys=self._held),
             TerminalSafe(self._keys, self._entropy, self.bank_profile.protection),
             layout=self._library.layout(),
-            epoch=scenario.date,
+            epoch=setting.date,
             traced=self._traced,
-            tunnel=self._library.tunnel(self.terminal) if scenario.scheme == "pkh" else None,
+            tunnel=self._library.tunnel(self.terminal) if setting.scheme == "pkh" else None,
+            live_cards=self._live_cards,
         )
 
     def faults(self, now: Callable[[], Millis]) -> BankFaults:
         """Return the bank as it errs."""
-        pkh = self._scenario.scheme == "pkh"
-        return BankFaults(self.bank, self._banks_dialect, now, self._scenario.date, through_register=pkh)
+        pkh = self._setting.scheme == "pkh"
+        return BankFaults(self.bank, self._banks_dialect, now, self._setting.date, through_register=pkh)
 
-    def connect(self, faults: BankFaults) -> BankSession:
-        """Open a connection to the bank."""
-        return BankSession(faults, self._banks_dialect, self._guard)
+    def connect(self, faults: BankFaults, watch: Callable[[Exchange], None] | None = None) -> BankSession:
+        """Open a connection to the bank. ``watch``: is shown every exchange."""
+        return BankSession(faults, self._banks_dialect, self._guard, watch)
 
     def stage(self, world: Place, faults: BankFaults, line: LineFaults) -> Stage:
         """Return the stage, once it has time and a line."""
-        pkh = self._scenario.scheme == "pkh"
+        pkh = self._setting.scheme == "pkh"
         return Stage(
             world, self.bank, faults, line, self.ledger, self.cards, self.terminal, pkh, self.overheard
         )
 
 
-def build_stage(scenario: Scenario, library: Library, *, seed: int, traced: bool) -> Stage:
+def build_stage(setting: Setting, library: Library, *, seed: int, traced: bool) -> Stage:
     """Return a new stage on virtual time. Raises ProfileError, as `Props`."""
-    props = Props(scenario, library, seed=seed, traced=traced)
+    props = Props(setting, library, seed=seed, traced=traced)
     faults = props.faults(lambda: world.now)
     world = World(
         props.boot,
         lambda: props.connect(faults),
         cardholder=props.cardholder,
-        epoch=scenario.date,
+        epoch=setting.date,
         shelf=props.shelf,
-        bank_delay=scenario.bank.delay,
-        line_delay=scenario.latency,
+        bank_delay=setting.bank.delay,
+        line_delay=setting.latency,
     )
     tell = world.tell_trace if traced else None
     line = LineFaults(lambda: world.now, tell, watch=props.overheard.see)
@@ -176,7 +213,7 @@ def build_stage(scenario: Scenario, library: Library, *, seed: int, traced: bool
 def cardholder(customer: Customer, cards: Mapping[str, TestCard]) -> Cardholder:
     """Return the customer as he is described. Raises ProfileError when his card is not known."""
     if customer.card is not None and customer.card not in cards:
-        raise ProfileError(f"customer.card: {customer.card!r} is not known; there is: {', '.join(cards)}")
+        raise ProfileError(f"customer.card: {customer.card!r} is not known; {there_is(customer.card, cards)}")
     return Cardholder(
         card=cards[customer.card].card if customer.card else None,
         pin=Secret(customer.pin) if customer.pin else None,
@@ -191,7 +228,7 @@ def _cards(own: Mapping[str, OwnCard], ours: Mapping[str, TestCard]) -> dict[str
     cards = dict(ours)
     for name, row in own.items():
         if row.like not in ours:
-            raise ProfileError(f"cards.{name}.like: {row.like!r} is not known; there is: {', '.join(ours)}")
+            raise ProfileError(f"cards.{name}.like: {row.like!r} is not known; {there_is(row.like, ours)}")
         cards[name] = _own(name, row, ours[row.like])
     return cards
 

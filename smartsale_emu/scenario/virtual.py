@@ -6,7 +6,7 @@ can lose, delay or cut anything: the line, the bank, the power.
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -31,6 +31,7 @@ from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.host.session import BankSession
 from smartsale_emu.payment.cardholder import Action, Cardholder, Prompt
 from smartsale_emu.payment.chip_shelf import ChipShelf
+from smartsale_emu.scenario.commands import BLINK
 from smartsale_emu.scenario.connection import Connection
 from smartsale_emu.terminal.effects import (
     Display,
@@ -50,6 +51,7 @@ BANK_DELAY, LINE_DELAY = Millis(300), Millis(1)
 TOO_LATE = Millis(40_000)
 AT_ONCE = Millis(0)
 NONSENSE = b"\x00\x04????"
+MOST_AT_ONCE = 100_000
 
 
 class Till(Protocol):
@@ -148,13 +150,14 @@ class World:
         self.printed: list[str] = []
         self.unread = bytearray()
         self.till: Till | None = None
-        self.traces: list[tuple[Millis, Trace]] = []
+        self.traces: MutableSequence[tuple[Millis, Trace]] = []
         self.screens: list[str] = []
         self.effects_done = 0
         self.cut_before_effect: int | None = None
         self.cut_before: Callable[[Effect], bool] | None = None
         self.off = self.tells_all = False
         self.disk_full = False
+        self.away = BLINK
         self.asked: Prompt | None = None
         self.delivery: Callable[[int], Delivery] = lambda _: Delivery.FINE
         self.on_wire: Wire = _unharmed
@@ -254,8 +257,12 @@ class World:
         if moment is None:
             return False
         self.now = max(self.now, moment)
-        while self._heap and self._heap[0][0] <= self.now:
+        for _ in range(MOST_AT_ONCE):
+            if not self._heap or self._heap[0][0] > self.now:
+                break
             heapq.heappop(self._heap)[2]()
+        else:
+            raise AssertionError(f"time stands still at {self.now} ms: each act brings the next one at once")
         deadline = None if self.off else self.emulator.next_deadline()
         if deadline is not None and deadline <= self.now:
             self._do(self.emulator.tick(self.now))
@@ -321,8 +328,8 @@ class World:
                 self.screen = text
                 self.screens.append(text)
                 self._tell_if_traced("screen", text)
-            case ReadCard():
-                self._act(self.cardholder.on_card_prompt(), Prompt.CARD)
+            case ReadCard(_, refused):
+                self._act(self.cardholder.on_card_prompt(refused), Prompt.CARD)
             case EnterPin(attempt):
                 self._act(self.cardholder.on_pin_prompt(attempt), Prompt.PIN)
             case HandsOff():

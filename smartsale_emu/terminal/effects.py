@@ -6,7 +6,7 @@ The order is a promise: ``Remember`` stands before the ``CallBank`` or the ``Ans
 from dataclasses import dataclass, field
 
 from smartsale_emu.payment.authorization import AuthorizationRequest
-from smartsale_emu.payment.card import Card
+from smartsale_emu.payment.card import Card, EntryMode
 from smartsale_emu.sa.tlv import Message
 from smartsale_emu.security.protection import NOTHING_HELD, KeysHeld
 from smartsale_emu.terminal.journal import Entry
@@ -35,9 +35,13 @@ class Display:
 
 @dataclass(frozen=True, slots=True)
 class ReadCard:
-    """Open the readers; the customer has ``within`` milliseconds."""
+    """Open the readers; the customer has ``within`` milliseconds.
+
+    ``refused``: the way in which a card with a chip was read just now, and may not be; None: any will do.
+    """
 
     within: Millis
+    refused: EntryMode | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,7 +265,7 @@ def _line(line: str, origin: str) -> tuple[Memory, list[Entry]]:
         if document["format"] != FORMAT:
             raise StateError(f"{origin}: a memory of another version; start anew with another --state DIR")
         return _memory(document["memory"]), [_entry(entry) for entry in document["entries"]]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise StateError(f"{origin}: is not a pinpad's memory") from None
 
 

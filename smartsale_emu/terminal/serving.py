@@ -44,7 +44,7 @@ def prompt_card(work: Work) -> None:
 def prompt_chip(work: Work) -> None:
     """The service code of a swiped card demands its chip."""
     work.card = None
-    _prompt_card(work, Screen.USE_CHIP)
+    _prompt_card(work, Screen.USE_CHIP, refused=EntryMode.MAGSTRIPE)
 
 
 def prompt_stripe(work: Work) -> None:
@@ -54,10 +54,10 @@ def prompt_stripe(work: Work) -> None:
     _prompt_card(work, Screen.USE_STRIPE)
 
 
-def _prompt_card(work: Work, screen: Screen) -> None:
+def _prompt_card(work: Work, screen: Screen, *, refused: EntryMode | None = None) -> None:
     work.ask(Wait())
     work.display(screen)
-    work.ask(ReadCard(work.timer("card") or work.profile.timers.card))
+    work.ask(ReadCard(work.timer("card") or work.profile.timers.card, refused))
 
 
 def prompt_pin(work: Work) -> None:

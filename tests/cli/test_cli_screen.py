@@ -44,6 +44,7 @@ def test_a_customer_who_acts_by_himself_is_announced(capsys: pytest.CaptureFixtu
 def test_traces_have_the_time_of_the_calendar(capsys: pytest.CaptureFixture[str]) -> None:
     shown = screen("x", Cardholder(None))
     shown.see(Trace("frame", "frame", {"direction": "out", "unit": "STX", "bytes": 10}), Millis(61_500))
+    shown.see(Trace("frame", "heard", {"direction": "in", "unit": "SOH", "bytes": 99}), Millis(61_500))
     shown.see(
         Trace("message", "m", {"direction": "in", "fields": [[25, "OPERATION_CODE", "1"], [90, "R", "x"]]}),
         Millis(61_501),

@@ -10,7 +10,6 @@ from emulator_kit import (
     assert_agreed,
     changed,
     customer,
-    hand_over,
     link_test,
     outcome,
     sale,
@@ -24,7 +23,14 @@ from smartsale_emu.payment.cardholder import Cardholder, Prompt
 from smartsale_emu.sa.receipt_data import ReceiptTag, parse_receipt
 from smartsale_emu.scenario.virtual import Delivery
 from smartsale_emu.security.masking import Secret
-from smartsale_emu.terminal.events import BankAsked, BankFailed, BankUnreachable, CancelPressed, CardPulled
+from smartsale_emu.terminal.events import (
+    BankAsked,
+    BankFailed,
+    BankUnreachable,
+    CancelPressed,
+    CardPresented,
+    CardPulled,
+)
 from smartsale_emu.terminal.profile import TerminalProfile
 from smartsale_emu.terminal.table import State
 
@@ -275,7 +281,7 @@ def test_a_swiped_chip_card_is_asked_for_its_chip() -> None:
     shop = Shop(cardholder=Cardholder(swiped, Secret("1234")))
     till = shop.ask(sale())
     assert shop.until(lambda: any("ЧИПОМ" in screen for screen in shop.world.screens))
-    hand_over(shop, "mir-contactless")
+    shop.world.tell(CardPresented(CARDS["mir-contactless"].card))
     assert shop.until(lambda: bool(till.finals))
     assert text(till.final, 39) == "1"
 

@@ -71,6 +71,28 @@ def test_an_empty_ledger_knows_nothing(ledger: Ledger) -> None:
     assert (tuple(ledger.operations()), tuple(ledger.accounts()), ledger.authorizations()) == ((), (), 0)
 
 
+def test_the_last_approved_operation_can_be_lost(ledger: MemoryLedger) -> None:
+    first = replace(operation(1), effect=-1200)
+    last = replace(operation(2), effect=-500)
+    declined = replace(operation(3), state=OperationState.DECLINED)
+    ledger.commit(Changes((first, last, declined), ACCOUNT))
+    ledger.forget_last()
+    assert tuple(ledger.operations()) == (first, declined)
+    account = ledger.account("mir-chip")
+    assert account is not None
+    assert account.balance == ACCOUNT.balance + 500
+    ledger.forget_last()
+    ledger.forget_last()  # there is none any more
+    assert tuple(ledger.operations()) == (declined,)
+
+
+def test_everything_can_be_lost(ledger: MemoryLedger) -> None:
+    ledger.commit(Changes((operation(),), ACCOUNT, 7, rule_counts=(("r", 2),)))
+    ledger.forget_all()
+    assert (tuple(ledger.operations()), tuple(ledger.accounts()), ledger.authorizations()) == ((), (), 0)
+    assert ledger.rule_count("r") == 0
+
+
 def test_what_is_committed_is_read_back(ledger: Ledger) -> None:
     ledger.commit(Changes((operation(),), ACCOUNT, 1))
     assert ledger.operation(operation().key) == operation()

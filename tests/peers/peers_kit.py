@@ -3,7 +3,8 @@
 None of them comes with the tests, and no code of theirs is imported. Whoever wants these tests installs them:
 
 * ``iso8583sim`` (PyPI): on the PATH, beside this Python, or named by SMARTSALE_ISO8583SIM
-* ``iso_8583`` (npm) for ``node``: SMARTSALE_NODE_MODULES names the directory node_modules that holds it
+* ``iso_8583`` and ``serialport`` (npm) for ``node``: SMARTSALE_NODE_MODULES names the directory node_modules
+  that holds them
 * ``tshark``: on the PATH
 """
 
@@ -40,6 +41,10 @@ needs_iso8583sim = pytest.mark.skipif(
 needs_iso_8583 = pytest.mark.skipif(
     NODE is None or not (Path(NODE_MODULES or "-") / "iso_8583").is_dir(),
     reason="node or the npm package iso_8583 is not there (SMARTSALE_NODE_MODULES names node_modules)",
+)
+needs_serialport = pytest.mark.skipif(
+    NODE is None or sys.platform == "win32" or not (Path(NODE_MODULES or "-") / "serialport").is_dir(),
+    reason="node or the npm package serialport is not there (SMARTSALE_NODE_MODULES names node_modules)",
 )
 needs_tshark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
 

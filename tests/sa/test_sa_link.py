@@ -17,7 +17,15 @@ from smartsale_emu.sa.events import (
     Started,
     Transmit,
 )
-from smartsale_emu.sa.framing import crc16, encode_blocks, encode_frame, encode_message
+from smartsale_emu.sa.framing import (
+    Control,
+    Garbage,
+    Unit,
+    crc16,
+    encode_blocks,
+    encode_frame,
+    encode_message,
+)
 from smartsale_emu.sa.link import MAX_QUEUE, Admit, Link
 from smartsale_emu.sa.tlv import Message, Record, encode_records
 from smartsale_emu.units import Millis
@@ -621,3 +629,28 @@ def test_a_late_timer_repeats_once_and_counts_from_then(line: Line) -> None:
     line.take()
     assert [type(event) for event in line.link.tick(Millis(30_000))] == [Transmit]
     assert line.link.next_deadline() == 37_000
+
+
+# ---------------------------------------------------------------------- what is heard
+
+
+def test_every_unit_is_heard_as_it_comes() -> None:
+    heard: list[Unit | bytes] = []
+    link = Link(hear=heard.append)
+    link.receive(b"?!" + REQUEST_WIRE + BAD_CRC + ACK + b"\x02\x05", Millis(0))
+    assert [type(unit).__name__ for unit in heard] == ["Garbage", "Frame", "Garbage", "Control"]
+    first, last = heard[0], heard[-1]
+    assert isinstance(first, Garbage), "neighbouring noise is heard as one"
+    assert (first.data, last) == (b"?!", Control.ACK)
+
+
+def test_half_a_frame_is_heard_when_it_is_dropped() -> None:
+    heard: list[Unit | bytes] = []
+    link = Link(hear=heard.append)
+    link.receive(REQUEST_WIRE[:7], Millis(0))
+    assert heard == []
+    link.tick(Millis(link.timing.inter_byte))
+    assert heard == [REQUEST_WIRE[:7]]
+    link.receive(REQUEST_WIRE[:3], Millis(9000))
+    link.reset()
+    assert heard == [REQUEST_WIRE[:7], REQUEST_WIRE[:3]]

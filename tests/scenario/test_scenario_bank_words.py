@@ -20,7 +20,7 @@ from smartsale_emu.payment.authorization import (
 )
 from smartsale_emu.payment.card import EntryMode, PinRule
 from smartsale_emu.runtime.library import FileLibrary
-from smartsale_emu.runtime.live_world import FaultyBank
+from smartsale_emu.runtime.live_bank import FaultyBank
 from smartsale_emu.scenario.bank_answers import last_bit
 from smartsale_emu.scenario.key_counters import held_near_the_end
 from smartsale_emu.scenario.loader import load_cases

@@ -1,0 +1,1 @@
+"""What a trace tells: packets for Wireshark, and the life of one operation. No I/O here."""
