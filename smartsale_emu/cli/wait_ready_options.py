@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from smartsale_emu.scenario.phrases import duration
 from smartsale_emu.units import Millis
 
 LONGEST_WAIT = Millis(3_600_000)
@@ -55,6 +54,8 @@ def _pid(text: str) -> int:
 
 def _within(text: str) -> Millis:
     """Read a time up to an hour."""
+    from smartsale_emu.scenario.phrases import duration
+
     try:
         time = duration(text)
     except ValueError as error:

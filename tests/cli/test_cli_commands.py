@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,24 @@ class TestOptions:
             main(words)
         assert ended.value.code == 2
         assert "smartsale-emu" in capsys.readouterr().err
+
+
+LATER = {"pydantic", "yaml", "fastapi", "starlette", "uvicorn"}
+
+
+@pytest.mark.parametrize(
+    ("loads", "not_yet"),
+    [
+        ("from smartsale_emu.cli.parser import build_parser; build_parser('')", {"scenario", "control"}),
+        ("import smartsale_emu.cli.run", {"control"}),
+    ],
+    ids=["parser", "run"],
+)
+def test_what_nobody_asked_for_is_not_loaded(loads: str, not_yet: set[str]) -> None:
+    script = f"import sys; {loads}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = done.stdout.split()
+    assert not LATER & set(loaded)
+    assert not {f"smartsale_emu.{room}" for room in not_yet} & set(loaded)
