@@ -65,8 +65,8 @@ def pinpad_factory(request: pytest.FixtureRequest) -> Iterator[PinpadFactory]:
     made: list[tuple[Pinpad, bool]] = []
 
     def make(**arguments: Any) -> Pinpad:
-        _refuse_unknown("pinpad_factory", arguments, (Pinpad,))
-        given = _arguments(request, (Pinpad,)) | arguments
+        _refuse_unknown("pinpad_factory", arguments, Pinpad)
+        given = _arguments(request) | arguments
         checked = given.pop("check", True)
         with _told_briefly(request.config, given):
             pinpad = Pinpad(**given)
@@ -92,9 +92,9 @@ def pinpad(pinpad_factory: PinpadFactory) -> "Pinpad":
 @pytest.fixture
 def virtual_pinpad(request: pytest.FixtureRequest) -> "Iterator[VirtualPinpad]":
     """A pinpad in memory, with our register and a clock that jumps: ``virtual_pinpad.ask("sale 100.00")``."""
-    from smartsale_emu.control import Pinpad, VirtualPinpad
+    from smartsale_emu.control import VirtualPinpad
 
-    given = _arguments(request, (VirtualPinpad, Pinpad))
+    given = _arguments(request)
     checked = given.pop("check", True)
     known = inspect.signature(VirtualPinpad).parameters
     with _told_briefly(request.config, given):
@@ -125,13 +125,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.sections += [(title, story) for title, story in stories if story not in told]
 
 
-def _arguments(request: pytest.FixtureRequest, kinds: tuple[type, ...]) -> dict[str, Any]:
-    """Return what options, ini keys and markers say; of the markers the nearest to the test wins."""
+def _arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return what options, ini keys and markers say; of the markers the nearest to the test wins.
+
+    The marker of a class or a module may say what only its tests with a port need; that of a test may not.
+    """
+    from smartsale_emu.control import Pinpad, VirtualPinpad
+
     found: dict[str, Any] = {name: value for name, value, _ in _for_all(request.config)}
-    for marker in reversed(list(request.node.iter_markers("pinpad"))):
+    for node, marker in reversed(list(request.node.iter_markers_with_node("pinpad"))):
         if marker.args:
             _fail(f"@pytest.mark.pinpad takes keywords only, such as card='mir-chip', not {marker.args[0]!r}")
-        _refuse_unknown("@pytest.mark.pinpad", marker.kwargs, kinds)
+        _refuse_unknown("@pytest.mark.pinpad", marker.kwargs, Pinpad)
+        if node is request.node and "pinpad_factory" not in request.fixturenames:
+            _refuse_unknown("@pytest.mark.pinpad for virtual_pinpad", marker.kwargs, VirtualPinpad)
         found |= marker.kwargs
     return found
 
@@ -145,10 +152,10 @@ def _for_all(config: pytest.Config) -> Iterator[tuple[str, str, str]]:
             yield name, value, f"ini key pinpad_{name}"
 
 
-def _refuse_unknown(who: str, given: Mapping[str, object], kinds: tuple[type, ...]) -> None:
+def _refuse_unknown(who: str, given: Mapping[str, object], kind: type) -> None:
     from smartsale_emu.scenario.meant import there_is
 
-    known = {name for kind in kinds for name in inspect.signature(kind).parameters} | {"check"}
+    known = {*inspect.signature(kind).parameters, "check"}
     for name in given.keys() - known:
         _fail(f"{who}: {name!r} is not known; {there_is(name, sorted(known))}")
 

@@ -127,6 +127,11 @@ def test_virtual(virtual_pinpad, bank):
     assert not virtual_pinpad.ask("sale 100.00").approved
     assert len(bank.ledger) == 1
 
+@pytest.mark.pinpad(card="mir-contactless", bank_delay="20s")
+def test_slow(virtual_pinpad):
+    virtual_pinpad.ask("sale 100.00")
+    assert virtual_pinpad.clock.now.total_seconds() > 20
+
 @pytest.mark.pinpad(card="mir-contactless")
 def test_both(pinpad, virtual_pinpad, bank):
     assert bank is pinpad.bank
@@ -137,8 +142,34 @@ def test_twice(virtual_pinpad):
     virtual_pinpad.ask("sale 100.00")
 """,
     )
-    result.assert_outcomes(passed=3, errors=1)
+    result.assert_outcomes(passed=4, errors=1)
     result.stdout.fnmatch_lines(["The customer was charged twice*"])
+
+
+def test_what_a_virtual_pinpad_has_no_use_for(somebody: pytest.Pytester) -> None:
+    """A test's own marker may not give it; what is for many tests may be for others of them."""
+    result = outcome(
+        somebody,
+        """
+pytestmark = pytest.mark.pinpad(port="tcp:127.0.0.1:0")
+
+@pytest.mark.pinpad(port="tcp:127.0.0.1:0")
+def test_alone(virtual_pinpad):
+    pass
+
+@pytest.mark.pinpad(port="tcp:127.0.0.1:0")
+def test_both(virtual_pinpad, pinpad):
+    assert pinpad.port.startswith("socket:")
+
+def test_one_of_many(virtual_pinpad):
+    pass
+""",
+        "--pinpad-port=tcp:127.0.0.1:0",
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        ["@pytest.mark.pinpad for virtual_pinpad: 'port' is not known; there is: bank_delay, *, check, *"]
+    )
 
 
 NEVER_HAPPENED = """

@@ -19,7 +19,7 @@ from smartsale_emu.runtime.trace_file import load_trace
 from smartsale_emu.terminal.memory import Memory, parse_memory
 from smartsale_emu.traces.life import Life, Undone, lives
 from smartsale_emu.traces.moments import ANSWER, ASKED, BANK, HANDS, PINPAD, REQUEST, TOLD, Moment, stan_told
-from smartsale_emu.traces.money import who_holds
+from smartsale_emu.traces.money import row_of, who_holds
 
 WIDTH = 100
 _STYLES = {
@@ -47,10 +47,9 @@ def run(args: argparse.Namespace) -> int:
         several = f"{number} of {len(found)} with this number: " if len(found) > 1 else ""
         console.print(Text(f"{several}{_title(life)}", style="bold"), soft_wrap=True)
         _show(life, console)
-        row = _row(ledger, life)
-        for sentence in (*_about_bank(ledger, row), *_about_memory(memory, life)):
+        for sentence in (*_about_bank(ledger, life), *_about_memory(memory, life)):
             console.print(sentence, soft_wrap=True)
-        console.print(Text(f"Who holds the money: {who_holds(life, row)}.", style="bold"), soft_wrap=True)
+        console.print(Text(f"Who holds the money: {who_holds(life, ledger)}.", style="bold"), soft_wrap=True)
         if number < len(found):
             console.print()
     return 0
@@ -80,14 +79,10 @@ def _ledger(given: Path | None, state: Path | None) -> tuple[Operation, ...] | N
         return tuple(ledger.operations())
 
 
-def _row(ledger: tuple[Operation, ...] | None, life: Life) -> Operation | None:
-    keys = ((row.key.stan, row.key.sent_at.isoformat(), row) for row in ledger or ())
-    return next((row for stan, sent_at, row in keys if (stan, sent_at) == (life.stan, life.sent_at)), None)
-
-
-def _about_bank(ledger: tuple[Operation, ...] | None, row: Operation | None) -> Iterator[str]:
+def _about_bank(ledger: tuple[Operation, ...] | None, life: Life) -> Iterator[str]:
     if ledger is None:
         return
+    row = row_of(life, ledger)
     if row is None:
         yield "The bank's ledger has never heard of it."
         return

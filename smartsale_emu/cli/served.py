@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 
 from smartsale_emu.cli.file_trace import FileTrace, this_millisecond
@@ -17,6 +17,7 @@ from smartsale_emu.control.api import create_app
 from smartsale_emu.control.api_models import Setup
 from smartsale_emu.control.api_service import Service
 from smartsale_emu.control.event_log import EventLog
+from smartsale_emu.control.fault_book import ConflictError
 from smartsale_emu.control.guard import Guard, is_local
 from smartsale_emu.control.hub import the_hub
 from smartsale_emu.control.served_pinpad import ServedPinpad
@@ -26,7 +27,6 @@ from smartsale_emu.control.story_teller import StoryTeller
 from smartsale_emu.control.web import add_page
 from smartsale_emu.errors import SetupError
 from smartsale_emu.payment.card import TestCard
-from smartsale_emu.payment.chip_shelf import ChipShelf
 from smartsale_emu.runtime.assembly import load_card
 from smartsale_emu.runtime.chip_counters import ChipCounters
 from smartsale_emu.runtime.disk import FileDisk
@@ -98,7 +98,8 @@ async def _serve(args: argparse.Namespace, address: TcpAddress, stack: ExitStack
         pinpad.power_on()
         await serve(Server(guarded, lambda: _ready(args, service, taken)), bound, stop, service.over)
     finally:
-        service.stories.stop()
+        with suppress(ConflictError):
+            service.stories.stop()
         pinpad.close()
     if died:
         raise died[0]
@@ -110,7 +111,6 @@ def _service(args: argparse.Namespace, stack: ExitStack, died: Callable[[BaseExc
     state = stack.enter_context(StateDir(args.state) if args.state else default_state_dir())
     own = [load_card(args.card, allow_live=args.allow_live_cards)] if args.card else []
     library = FileLibrary(keys=args.keys, receipts=args.receipts, own=own)
-    shelf = _shelf(library, state, own)
     setting = _setting(args, epoch, own)
     outfit = _outfit(args, stack, state, died)
     vet = _vet(library, setting)
@@ -132,7 +132,9 @@ def _service(args: argparse.Namespace, stack: ExitStack, died: Callable[[BaseExc
         keeps=_KEPT_TRACES,
         outfit=outfit,
     )
-    pinpad = ServedPinpad(stage, the_hub(), log, shelf=shelf, epoch=epoch, vet=vet, ports=ports)
+    for one in own:
+        stage.shelf.require_key(one.card)
+    pinpad = ServedPinpad(stage, the_hub(), log, epoch=epoch, vet=vet, ports=ports)
     setup = Setup(
         terminal_profile=args.terminal_profile,
         bank_profile=args.bank_profile,
@@ -141,13 +143,6 @@ def _service(args: argparse.Namespace, stack: ExitStack, died: Callable[[BaseExc
         terminal_id=stage.terminal.terminal_id,
     )
     return Service(pinpad, setup, StoryTeller(pinpad, library, setup))
-
-
-def _shelf(library: FileLibrary, state: StateDir, own: list[TestCard]) -> ChipShelf:
-    shelf = ChipShelf(library.keys(), ChipCounters(state.card_counters))
-    for one in own:
-        shelf.require_key(one.card)
-    return shelf
 
 
 def _told(state: StateDir, ports: list[str]) -> Callable[[str], None]:

@@ -38,15 +38,24 @@ class Customer:
         card = self._stage.card(name)
         card = replace(card, entry_mode=mode) if mode is not None else card
         secret = pin_of(pin) if pin is not None else None
-        self._world.cardholder = Cardholder(card, secret, card_after=AT_ONCE, pin_after=AT_ONCE)
-        if self._world.asked is Prompt.CARD:
-            self._tell(CardPresented(card))
+        holder = Cardholder(card, secret, card_after=AT_ONCE, pin_after=AT_ONCE)
+
+        def present() -> None:
+            self._world.cardholder = holder
+            if self._world.asked is Prompt.CARD:
+                self._tell(CardPresented(card))
+
+        self._world.at_once(present)
 
     def take_card(self) -> None:
         """He takes his card, out of the reader if it is there, and presents none any more."""
-        held, self._world.cardholder = self.held, Cardholder(None)
-        if held is not None and held[1] is EntryMode.CHIP:
-            self._tell(CardPulled())
+
+        def take() -> None:
+            held, self._world.cardholder = self.held, Cardholder(None)
+            if held is not None and held[1] is EntryMode.CHIP:
+                self._tell(CardPulled())
+
+        self._world.at_once(take)
 
     def type_pin(self, pin: Secret) -> None:
         """He types a PIN (`pin_of`) and presses the green key."""

@@ -13,36 +13,20 @@ from smartsale_emu.emulator.doors import Event
 from smartsale_emu.payment.card import EntryMode
 from smartsale_emu.payment.cardholder import Prompt
 from smartsale_emu.scenario.commands import (
-    BankApprovesPart,
-    BankDeclines,
-    BankDoes,
-    BankForgets,
+    BLINK,
+    BankCommand,
     BankRecovers,
     CutPower,
-    LineDoes,
+    LineCommand,
     LineRecovers,
-    LineSlow,
 )
 from smartsale_emu.scenario.hands import Hands
 from smartsale_emu.scenario.phrases import duration
 from smartsale_emu.scenario.registers import RegisterSide
 from smartsale_emu.scenario.stage import Stage
-from smartsale_emu.terminal.events import PaperChanged
 from smartsale_emu.units import Millis
 
 __all__ = ["WITHIN", "Desk", "DeskClock", "UnexpectedError"]
-
-_ARMED = (
-    BankDoes
-    | BankDeclines
-    | BankApprovesPart
-    | BankForgets
-    | BankRecovers
-    | LineDoes
-    | LineSlow
-    | LineRecovers
-)
-"""What only waits for its moment, or changes a value."""
 
 
 class Desk(Watched):
@@ -115,21 +99,21 @@ class Desk(Watched):
             self._cut_at(command.state, command.away)
         elif isinstance(command, CutPower) and not command.effect:
             self._cut_now(command)
-        elif isinstance(command, _ARMED):
-            plainly(lambda: self._look(lambda: self._arm(Fault("", tidy(text), command))))
+        elif isinstance(command, BankCommand | LineCommand):
+            phrase = tidy(text)
+            plainly(lambda: self._look(lambda: self._arm(Fault(phrase, phrase, command))))
         else:
             plainly(lambda: self._hands.do(command))
 
     def clear_faults(self) -> None:
-        """Line and bank do nothing wrong any more, and the power stays."""
-        self._look(lambda: self._arm(Fault("", "line: recovers", LineRecovers())))
-        self._look(lambda: self._arm(Fault("", "bank: recovers", BankRecovers())))
-        self._world.cut_before = None
+        """Nothing goes wrong any more: line, bank and power; the memory takes more, the paper is loaded."""
+        self._world.cut_before, self._world.away = None, BLINK
         self._cut_at("", AT_ONCE)
-
-    def load_paper(self, *, loaded: bool) -> None:
-        """Load its printer, or take the paper out."""
-        self._tell(PaperChanged(loaded))
+        self.fault("line: recovers")
+        self.fault("bank: recovers")
+        if self._world.disk_full:
+            self.fault("memory: free")
+        self.fault("paper: in")
 
     def _tell(self, event: Event) -> None:
         self._hands.guard(lambda: self._world.tell(event))
@@ -138,7 +122,8 @@ class Desk(Watched):
         self._hands.do(fault.command, fault.allows)
         if isinstance(fault.command, BankRecovers | LineRecovers):
             self._faults = [one for one in self._faults if one.verb != fault.verb]
-        self._faults.append(fault)
+        elif fault.times is not None:
+            self._faults.append(fault)
 
     def _cut_now(self, cut: CutPower) -> None:
         """Cut the power now, and wait until it is back."""

@@ -1,5 +1,6 @@
 """What registers have asked and how it ended, as a test looks at it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +14,9 @@ from smartsale_emu.scenario.overheard import Heard
 from smartsale_emu.units import MinorUnits
 
 Amount = str | Decimal
+
+_WRITTEN = re.compile(r"\d{1,10}(?:\.\d{1,2})?", re.ASCII)
+_KOPECK, _LIMIT = Decimal("0.01"), 10**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,11 @@ def minor_units(amount: Amount) -> MinorUnits:
     """
     if not isinstance(amount, str | Decimal):
         raise TypeError(f"an amount is a text or a Decimal, such as '100.00', not {amount!r}")
-    value = Decimal(amount) * 100
-    if not value.is_finite() or value != int(value) or value < 0:
+    written = isinstance(amount, Decimal) or _WRITTEN.fullmatch(amount) is not None
+    if not written or not _is_payable(value := Decimal(amount)):
         raise ValueError(f"{amount!r} is no amount such as 100.00")
-    return MinorUnits(int(value))
+    return MinorUnits(int(value * 100))
+
+
+def _is_payable(value: Decimal) -> bool:
+    return value.is_finite() and 0 <= value < _LIMIT and not value % _KOPECK

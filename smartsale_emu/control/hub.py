@@ -1,9 +1,9 @@
 """One event loop in a thread of its own, for all pinpads that this process controls."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
-from functools import cache
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -48,7 +48,23 @@ class Hub:
         return self.wait(work())
 
 
-@cache
+_made: list[Hub] = []
+_making = threading.Lock()
+
+
 def the_hub() -> Hub:
-    """Return the one of this process."""
-    return Hub()
+    """Return the one of this process; one that was forked has its own."""
+    with _making:
+        if not _made:
+            _made.append(Hub())
+        return _made[0]
+
+
+def _begin_anew() -> None:
+    global _making
+    _made.clear()
+    _making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -16,7 +16,6 @@ from smartsale_emu.control.hub import the_hub
 from smartsale_emu.control.served_pinpad import ServedPinpad
 from smartsale_emu.control.settings import the_library
 from smartsale_emu.control.story_teller import StoryTeller
-from smartsale_emu.payment.chip_shelf import ChipShelf, CounterBook
 from smartsale_emu.runtime.live_stage import live_stage
 from smartsale_emu.scenario.model import Setting
 
@@ -38,7 +37,6 @@ def _service() -> Service:
         stage,
         the_hub(),
         EventLog(datetime(2026, 1, 15)),
-        shelf=ChipShelf(library.keys(), CounterBook()),
         epoch=datetime(2026, 1, 15),
         vet=lambda _text, _origin: None,
         ports=ports,

@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -23,7 +24,7 @@ from smartsale_emu.runtime.live_world import LiveWorld
 from smartsale_emu.scenario.commands import BLINK, CutPower
 from smartsale_emu.scenario.phrases import duration
 from smartsale_emu.scenario.registers import ForeignRegister
-from smartsale_emu.terminal.memory import parse_memory
+from smartsale_emu.terminal.memory import Memory, dump_memory, parse_memory
 from smartsale_emu.units import Millis
 
 ANY_PORT = "tcp:127.0.0.1:0" if sys.platform == "win32" else "pty:"
@@ -93,6 +94,7 @@ class Pinpad(Desk):
             date=date or datetime.now().replace(microsecond=0),
         )
         self.port = ""
+        self._switch = threading.RLock()  # whoever switches it on or off holds it
         stage = live_stage(
             setting,
             _own_name(port),
@@ -118,21 +120,24 @@ class Pinpad(Desk):
 
     def start(self) -> "Pinpad":
         """Switch it on; returns it. Raises SetupError."""
-        self._live.power_on()
+        with self._switch:
+            self._live.power_on()
         return self
 
     def close(self) -> None:
         """Switch it off and give its port back. Twice is once."""
-        self._live.close()
+        with self._switch:
+            self._live.close()
 
     def restart(self) -> None:
         """Cut its power; it is back at once, with the memory that it had saved."""
-        self._live.power_off()
-        self._live.power_on()
+        with self._switch:
+            self._live.power_off()
+            self._live.power_on()
 
     def snapshot(self) -> str:
         """Return the pinpad's memory, as it stands in its file; `restore` takes it."""
-        return self._live.disk.text
+        return self._look(lambda: self._live.saved or dump_memory(Memory()))
 
     def restore(self, memory: str) -> None:
         """Start it again with a memory of former times; its bank knows what it knows.
@@ -140,18 +145,19 @@ class Pinpad(Desk):
         Raises:
             StateError: it is no memory; nothing has happened then.
         """
-        if memory:
-            parse_memory(memory, origin="the memory to restore")
-        self._live.power_off()
-        self._live.disk.text = memory
-        self._live.power_on()
+        text = dump_memory(parse_memory(memory, origin="the memory to restore"))
+        with self._switch:
+            self._live.power_off()
+            self._live.disk.text = text
+            self._live.power_on()
 
     def _advance(self, time: Millis) -> None:
         self._live.advance(time)
 
     def _cut_now(self, cut: CutPower) -> None:
         """Cut the power now. A coroutine does not wait until it is back: `arests` does."""
-        self._live.cut(cut.away)
+        with self._switch:
+            self._live.cut(cut.away)
         if not _in_a_loop():
             self._live.run(lambda: self._live.back_at is None, within=cut.away + LONGEST_START)
 

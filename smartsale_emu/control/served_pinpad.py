@@ -10,8 +10,7 @@ from smartsale_emu.control.event_log import EventLog
 from smartsale_emu.control.fault_book import ConflictError, FaultBook
 from smartsale_emu.control.hub import Hub
 from smartsale_emu.emulator.doors import Trace
-from smartsale_emu.payment.cardholder import Cardholder, Prompt
-from smartsale_emu.payment.chip_shelf import ChipShelf
+from smartsale_emu.payment.cardholder import Prompt
 from smartsale_emu.runtime.live_world import LiveWorld
 from smartsale_emu.scenario.commands import BLINK, Command, CutPower, FillDisk, LoadPaper
 from smartsale_emu.scenario.hands import Hands
@@ -41,7 +40,6 @@ class ServedPinpad:
         hub: Hub,
         log: EventLog,
         *,
-        shelf: ChipShelf,
         epoch: datetime,
         vet: Callable[[str, str], None],
         ports: Sequence[str],
@@ -49,7 +47,6 @@ class ServedPinpad:
         assert isinstance(stage.world, LiveWorld)
         self.stage, self.world, self.log, self.epoch = stage, stage.world, log, epoch
         self.hub, self._vet, self._ports = hub, vet, ports
-        self.shelf = shelf
         self.customer = Customer(stage, self.world.tell)
         self._hands = Hands(stage, ForeignRegister(stage.overheard), told=True)
         self.forgotten = 0
@@ -131,6 +128,12 @@ class ServedPinpad:
         """Let time pass at once, with all that is due in it. Who switches the power off does not wait."""
         self.world.advance(time)
 
+    def advance_to(self, moment: Millis) -> None:
+        """Let time pass until a moment. Raises ConflictError when that is past."""
+        if moment < self.now():
+            raise ConflictError("that moment is past: a clock is not put back")
+        self.world.advance_to(moment)
+
     def snapshot(self) -> str:
         """Return its memory, as it stands in its file."""
         return self.look(lambda: self.world.saved or dump_memory(Memory()))
@@ -148,7 +151,7 @@ class ServedPinpad:
         """Pinpad and bank are new: nothing is remembered, nothing goes wrong, nobody stands there."""
         with self._busy:
             self.faults.clear()
-            self.world.cardholder = Cardholder(None)
+            self.customer.take_card()
             self._anew(self._forget_all)
 
     def _forget_all(self) -> None:

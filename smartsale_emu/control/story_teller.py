@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass, field
 
 from smartsale_emu.control import api_models as api
+from smartsale_emu.control.fault_book import ConflictError
 from smartsale_emu.control.served_pinpad import ServedPinpad
 from smartsale_emu.emulator.doors import Trace
 from smartsale_emu.errors import ScenarioError, SetupError
@@ -58,6 +59,7 @@ class StoryTeller:
 
         Raises:
             ScenarioError: it is wrong, or needs another pinpad.
+            ConflictError: the one that is played does not stop.
         """
         case = self._case(text)
         begun = api.Scenario(title=case.scenario.title, playing=True, passed=None, step=0, problem="")
@@ -68,7 +70,11 @@ class StoryTeller:
             telling.thread.start()
 
     def stop(self) -> None:
-        """Stop it; what it has let go wrong is as it was before. Nothing is done when none is played."""
+        """Stop it; what it has let go wrong is as it was before. Nothing is done when none is played.
+
+        Raises:
+            ConflictError: it does not stop.
+        """
         with self._lock:
             self._stop()
 
@@ -77,6 +83,8 @@ class StoryTeller:
         if telling.thread is not None and telling.thread.is_alive():
             telling.stop.set()
             telling.thread.join(_STOPS_WITHIN)
+            if telling.thread.is_alive():
+                raise ConflictError("the scenario that is played does not stop")
 
     def _case(self, text: str) -> Case:
         cases = load_cases(text, origin="scenario", library=self._library)
@@ -95,8 +103,10 @@ class StoryTeller:
             told = self._outcome(case, telling.stop)
         finally:
             telling.stop.set()
-            self._tidy_up({step.verb for step in case.scenario.steps})
-            telling.end(**told)
+            try:
+                self._tidy_up({step.verb for step in case.scenario.steps})
+            finally:
+                telling.end(**told)
 
     def _outcome(self, case: Case, stop: threading.Event) -> dict[str, object]:
         try:
@@ -126,7 +136,8 @@ class StoryTeller:
     def _played(self, case: Case, stop: threading.Event) -> Played:
         pinpad, scenario, stage = self._pinpad, case.scenario, self._pinpad.stage
         if "customer" in scenario.model_fields_set:
-            pinpad.world.cardholder = cardholder(scenario.customer, stage.cards)
+            holder = cardholder(scenario.customer, stage.cards)
+            pinpad.look(lambda: setattr(pinpad.world, "cardholder", holder))
         before = len(stage.overheard.requests)
         fresh = not before and not pinpad.look(stage.ledger.operations)
         scenario = scenario.model_copy(update={"agree": scenario.agree and fresh})

@@ -103,7 +103,7 @@ def power(pinpad: ServedPinpad) -> api.Power:
 
 def cards(pinpad: ServedPinpad) -> list[api.Card]:
     """Return the cards that lie at hand."""
-    bank, shelf = pinpad.stage.bank, pinpad.shelf
+    bank, shelf = pinpad.stage.bank, pinpad.stage.shelf
     return [
         api.Card(
             name=name,

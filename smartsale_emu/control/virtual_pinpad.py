@@ -7,6 +7,7 @@ from typing import Literal
 
 from smartsale_emu.control.desk import Desk
 from smartsale_emu.control.exchanges import Exchange
+from smartsale_emu.control.near_misses import unfinished
 from smartsale_emu.control.settings import setting_of, the_library
 from smartsale_emu.register.habits import FinalHabit
 from smartsale_emu.scenario.commands import BLINK, CutPower
@@ -24,6 +25,8 @@ ON_THE_LINE = Millis(20)
 
 class VirtualPinpad(Desk):
     """A pinpad on virtual time, with our register at its line or bytes of your own.
+
+    What it is made of is that of a `Pinpad`; ``bank_delay`` and ``date`` are the same in every run.
 
     >>> with VirtualPinpad(card="mir-contactless") as pinpad:
     ...     sale = pinpad.ask("sale 100.00")
@@ -45,6 +48,7 @@ class VirtualPinpad(Desk):
         bank_profile: str = "generic-ascii",
         bank_set: Mapping[str, str] | None = None,
         rules: str = "default",
+        bank_delay: str = "300ms",
         date: datetime = datetime(2026, 1, 15, 10, 0),
         seed: int = 1,
     ) -> None:
@@ -53,14 +57,15 @@ class VirtualPinpad(Desk):
             pin=pin,
             scheme=scheme,
             terminal={"profile": terminal_profile, "set": dict(terminal_set or {})},
-            bank={"profile": bank_profile, "set": dict(bank_set or {}), "rules": rules},
+            bank={"profile": bank_profile, "set": dict(bank_set or {}), "rules": rules, "delay": bank_delay},
             date=date,
         )
         stage = build_stage(setting, the_library(), seed=seed, traced=True)
         self._register = our_register(stage)
         super().__init__(stage, self._register)
         self._line = _Bytes()
-        self._cut, self._served, self._seen = (CutPower(), ""), False, self._virtual.emulator
+        self._cut: CutPower | None = None
+        self._served, self._seen = False, self._virtual.emulator
 
     @property
     def _virtual(self) -> World:
@@ -78,7 +83,9 @@ class VirtualPinpad(Desk):
         Raises:
             TypeError: ``cashier`` is one text.
             ValueError: it is no operation.
+            UnexpectedError: it does not end within an hour; the text says what it waits for.
         """
+        __tracebackhide__ = True
         if isinstance(cashier, str):
             raise TypeError(f"cashier is a list of texts, such as [{cashier!r}]")
         command = read_register(text)
@@ -94,11 +101,13 @@ class VirtualPinpad(Desk):
 
     def _run_to_the_end(self, typed: Iterator[str]) -> None:
         """Let the register's exchange come to its end, and the cashier answer what he is asked."""
+        __tracebackhide__ = True
         register = self._register
         while self._run(lambda: register.over or register.cashier_asked, within=LONGEST):
             if register.over:
                 return
             self._hands.guard(lambda: register.answer_cashier(next(typed, None)))
+        self._complain(f"after {LONGEST / 1000:g} s {unfinished(self._stage, self.exchanges[-1])}")
 
     def write(self, data: bytes) -> None:
         """Write bytes to the pinpad, as a register of your own does."""
@@ -116,30 +125,40 @@ class VirtualPinpad(Desk):
         self._run(lambda: False, within=time)
 
     def _cut_at(self, state: str, away: Millis) -> None:
-        self._cut = CutPower(away or BLINK), state
+        self._cut = CutPower(away or BLINK, state) if state else None
 
     def _run(self, until: Callable[[], bool], *, within: Millis) -> bool:
         """Let time pass; where the power is to be cut at a state, it is cut on the way."""
+
+        def stops() -> bool:
+            self._notice()
+            return self._due_cut() is not None or until()
+
         limit = self._world.now + within
         while True:
             left = Millis(max(0, limit - self._world.now))
-            reached = super()._run(lambda: self._falls() or until(), within=left)
-            if not self._falls():
+            reached = super()._run(stops, within=left)
+            cut = self._due_cut()
+            if cut is None:
                 if not reached:
                     self._virtual.rest(max(0, limit - self._world.now))
                 return reached
-            cut, self._cut = self._cut[0], (CutPower(), "")
-            self._hands.do(cut)
+            self._cut = None
+            self._hands.do(CutPower(cut.away))
 
-    def _falls(self) -> bool:
-        """Look at the pinpad between two moments: whether its session has ended, and its power is to fail."""
+    def _due_cut(self) -> CutPower | None:
+        """Return the power cut that the pinpad has come to."""
+        cut = self._cut
+        return cut if cut is not None and cut.state == self._world.emulator.state else None
+
+    def _notice(self) -> None:
+        """Look at the pinpad between two moments: whether it is another one, or its session has ended."""
         emulator = self._world.emulator
         if emulator is not self._seen:
             self._stage.overheard.gone()
         elif self._served and not emulator.serving:
             self._stage.overheard.ended()
         self._served, self._seen = emulator.serving, emulator
-        return emulator.state == self._cut[1]
 
     def __enter__(self) -> "VirtualPinpad":
         return self

@@ -47,7 +47,7 @@ class Watched:
     def __init__(self, stage: Stage, hands: Hands) -> None:
         self._stage, self._world, self._hands = stage, stage.world, hands
         self._taken = 0
-        self._faults: list[Fault] = []
+        self._faults: list[Fault] = []  # those that wait for something
 
     # --- what is seen ------------------------------------------------------------------------------------
 

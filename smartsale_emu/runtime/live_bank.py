@@ -148,7 +148,9 @@ class BankBehindRegister(NoBank):
         """Listen no longer. It can be started again."""
         if self._server is not None:
             self._server.close()
-            self._server = self._bound = None
+        elif self._bound is not None:
+            self._bound.close()
+        self._server = self._bound = None
 
     def forget_messages(self) -> None:
         """Lose what is on its way to it."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from smartsale_emu.emulator.doors import Trace
+from smartsale_emu.errors import SetupError
 from smartsale_emu.host.session import BankSession, Exchange
 from smartsale_emu.runtime.disk import Disk
 from smartsale_emu.runtime.driver import Clock, Watcher
@@ -63,10 +64,7 @@ def live_stage(
     """
     outfit = outfit or Outfit()
     clock = Clock(outfit.speed)
-    bound, address = bound_socket() if setting.scheme == "pkh" else (None, None)
-    shelf = library or FileLibrary()
-    shelf = shelf.with_bank(address) if address else shelf
-    props = Props(setting, shelf, seed=seed, traced=True, belongings=outfit.belongings)
+    props, bound = _props(setting, library or FileLibrary(), seed, outfit.belongings)
     faults, overheard = props.faults(clock.now), props.overheard
     bank = _bank(props, faults, setting, clock, bound, lambda one: tell(Trace("host", one.because)))
 
@@ -99,6 +97,20 @@ def live_stage(
         died=outfit.died,
     )
     return props.stage(world, faults, line)
+
+
+def _props(
+    setting: Setting, library: FileLibrary, seed: int, belongings: Belongings
+) -> tuple[Props, socket.socket | None]:
+    """Return the props, and where the bank listens that a register connects to."""
+    bound, address = bound_socket() if setting.scheme == "pkh" else (None, None)
+    shelf = library.with_bank(address) if address else library
+    try:
+        return Props(setting, shelf, seed=seed, traced=True, belongings=belongings), bound
+    except SetupError:
+        if bound is not None:
+            bound.close()
+        raise
 
 
 def _watch(overheard: Overheard, begins: Callable[[], None]) -> Watch:

@@ -110,6 +110,7 @@ class LiveWorld:
         self.traces: MutableSequence[tuple[Millis, Trace]] = deque(maxlen=keeps)
         self.away = BLINK
         self.paper = True
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._switch = asyncio.Lock()
         self._returns: asyncio.Task[None] | None = None
         self.back_at: Millis | None = None
@@ -170,10 +171,14 @@ class LiveWorld:
 
         What travels over a real line or to a bank takes its real time all the same.
         """
-        self._wait_for(self._jump(millis))
+        self._wait_for(self._jump(lambda: later(self.now, Millis(millis))))
 
-    async def _jump(self, millis: int) -> None:
-        target = later(self.now, Millis(millis))
+    def advance_to(self, moment: Millis) -> None:
+        """Do the same until a moment; one that is past is left alone."""
+        self._wait_for(self._jump(lambda: moment))
+
+    async def _jump(self, to: Callable[[], Millis]) -> None:
+        target = to()
         while self.now < target:
             await self.wait(lambda: self.off or not self.emulator.awaits_ack, _ACK_WITHIN)
             due = self.back_at if self.off else self.emulator.next_deadline()
@@ -205,16 +210,32 @@ class LiveWorld:
 
     # --- what happens ------------------------------------------------------------------------------------
 
+    def at_once(self, act: Callable[[], Result]) -> Result:
+        """Do several things at one moment, between two turns of the loop."""
+        if self._is_in_loop():
+            return act()
+
+        async def work() -> Result:
+            return act()
+
+        return self._wait_for(work())
+
+    def _is_in_loop(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
     def tell(self, event: Event) -> None:
         """Something happens to the pinpad now."""
 
-        async def act() -> None:
+        def act() -> None:
             if isinstance(event, PaperChanged):
                 self.paper = event.loaded
             if self._driver is not None:
                 self._driver.tell(event)
 
-        self._wait_for(act())
+        self.at_once(act)
 
     def forget_messages(self) -> None:
         """What is on its way to the bank never arrives."""
@@ -294,6 +315,7 @@ class LiveWorld:
                 await self._start()
 
     async def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
         await self._bank.start()
         self.emulator = self._boot(self.saved)
         driver = FragileDriver(

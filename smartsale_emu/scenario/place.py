@@ -1,12 +1,14 @@
 """Where a story happens, as a player sees it: on virtual time, or on a real port in real time."""
 
 from collections.abc import Callable, MutableSequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from smartsale_emu.emulator.doors import Effect, Event, Trace
 from smartsale_emu.emulator.emulator import Emulator
 from smartsale_emu.payment.cardholder import Cardholder, Prompt
 from smartsale_emu.units import Millis
+
+Result = TypeVar("Result")
 
 
 class Place(Protocol):
@@ -45,6 +47,9 @@ class Place(Protocol):
 
     def rest(self, millis: int) -> None:
         """Let so many milliseconds pass."""
+
+    def at_once(self, act: Callable[[], Result]) -> Result:
+        """Do several things at one moment; `tell` may be one of them."""
 
     def tell(self, event: Event) -> None:
         """Something happens to the pinpad now."""

@@ -113,6 +113,7 @@ class Stage:
     cards: Mapping[str, TestCard]
     terminal: TerminalProfile
     through_register: bool
+    shelf: ChipShelf
     overheard: Overheard
 
     def card(self, name: str) -> Card:
@@ -186,7 +187,16 @@ class Props:
         """Return the stage, once it has time and a line."""
         pkh = self._setting.scheme == "pkh"
         return Stage(
-            world, self.bank, faults, line, self.ledger, self.cards, self.terminal, pkh, self.overheard
+            world,
+            self.bank,
+            faults,
+            line,
+            self.ledger,
+            self.cards,
+            self.terminal,
+            pkh,
+            self.shelf,
+            self.overheard,
         )
 
 

@@ -16,6 +16,7 @@ from smartsale_emu.units import MinorUnits
 RRN_LENGTH, STAN_DIGITS = 12, 6
 _NEAR = 5
 _AT_REST = frozenset({"idle", "owing"})
+_CONNECTING, _CONNECTED = "bank connect", "bank answer"
 _AT_REST_EVENTS = ("power is back", "next attempt is due")
 _ENDED, _FAILED = "reversal ended", "the attempt failed"
 
@@ -33,13 +34,15 @@ class Undone(StrEnum):
 class Follower:
     """A later operation that follows this one: a void, a return, a completion.
 
-    ``stands``: the bank approved it, and nobody asked to undo it.
+    ``stands``: the bank approved it, and nobody asked to undo it; ``undecided``: the bank may have it as
+    approved, and the trace does not say.
     """
 
     transaction: str
     stan: int
     amount: MinorUnits
     stands: bool
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Life:
     """One operation. ``sent_at``: the date and time in its request, ISO 8601; ``amount``: 0 for none.
 
     ``code``: what the bank answered, empty for nothing; ``status``: field 39 of the final answer, empty if
-    none was made; ``acknowledged``: the register took it.
+    none was made; ``acknowledged``: the register took it; ``left``: a byte of the request may have left.
     """
 
     stan: int
@@ -62,6 +65,12 @@ class Life:
     acknowledged: bool
     moments: tuple[Moment, ...]
     followers: tuple[Follower, ...] = ()
+    left: bool = True
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the bank may have heard it, and the trace has neither its answer nor a reversal."""
+        return _unanswered(self.code, self.undone, left=self.left)
 
     @property
     def approved(self) -> bool:
@@ -186,6 +195,7 @@ def _life(records: Sequence[Record], asked: Record) -> Life:
         acknowledged=any("acknowledged the final answer" in record.because for record in own),
         moments=tuple(_told(own, about)),
         followers=tuple(_followers(records, asked)),
+        left=_left(records, asked),
     )
 
 
@@ -201,6 +211,16 @@ def _stretches(records: Sequence[Record]) -> Iterator[list[Record]]:
         stretch.append(record)
     if stretch:
         yield stretch
+
+
+def _left(records: Sequence[Record], asked: Record) -> bool:
+    """Tell whether a byte of a request may have left: the pinpad did not give up while it connected."""
+    changed = next((record for record in _after(records, asked) if record.kind == "state"), None)
+    return changed is None or changed.text("from") != _CONNECTING or changed.text("to") == _CONNECTED
+
+
+def _unanswered(code: str, undone: Undone, *, left: bool) -> bool:
+    return left and not code and undone is Undone.NOT_ASKED
 
 
 def _is_final(record: Record) -> bool:
@@ -251,9 +271,16 @@ def _followers(records: Sequence[Record], asked: Record) -> Iterator[Follower]:
             record.details.get("original_stan") == _stan(asked)
         )
         if record.line > asked.line and (of_rrn or of_stan):
-            approved = moves_money(_answer(records, record).get("response_code", ""))
-            stands = approved and _undone(_after(records, record), record) is Undone.NOT_ASKED
-            yield Follower(record.text("transaction"), _stan(record), amount_of(record), stands)
+            yield _follower(records, record)
+
+
+def _follower(records: Sequence[Record], asked: Record) -> Follower:
+    code = _answer(records, asked).get("response_code", "")
+    undone = _undone(_after(records, asked), asked)
+    stands = moves_money(code) and undone is Undone.NOT_ASKED
+    silent = _unanswered(code, undone, left=_left(records, asked))
+    undecided = silent or undone in (Undone.OWED, Undone.ALARM)
+    return Follower(asked.text("transaction"), _stan(asked), amount_of(asked), stands, undecided)
 
 
 # --- telling ---------------------------------------------------------------------------------------------

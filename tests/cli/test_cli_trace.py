@@ -18,6 +18,7 @@ from smartsale_emu.scenario.player import Player
 from smartsale_emu.scenario.stage import build_stage
 
 LOST = "scenarios/line/ack-of-final-lost.yaml"
+VOIDED = "scenarios/everyday/partial-void-and-return.yaml"
 
 
 @pytest.fixture
@@ -220,14 +221,32 @@ class TestExplain:
         file = tmp_path / "bank.sqlite"
         open_ledger(file).close()
         assert main(["explain", "1", "--trace", str(traced), "--ledger", str(file)]) == 0
-        assert "The bank's ledger has never heard of it." in capsys.readouterr().out
+        *_, heard, holds = capsys.readouterr().out.splitlines()
+        assert heard == "The bank's ledger has never heard of it."
+        assert holds == ("Who holds the money: nothing has moved at this bank: its ledger does not have it.")
+
+    def test_a_trace_that_ends_before_the_void(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "trace.jsonl"
+        assert main(["play", VOIDED, "-q", "--trace", str(file)]) == 0
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        end = next(place for place, line in enumerate(lines) if "acknowledged the final answer" in line)
+        file.write_text("".join(lines[: end + 1]), encoding="utf-8")
+        capsys.readouterr()
+        bank = kept(tmp_path / "bank", VOIDED)
+        assert main(["explain", "1", "--trace", str(file), "--ledger", str(bank)]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            "Who holds the money: everybody has what they had before: all of it went back by void of 300.00"
+            " (STAN 000002), return of 500.00 (STAN 000004), return of 200.00 (STAN 000006)."
+        )
 
 
-def kept(state: Path) -> Path:
+def kept(state: Path, played: str = LOST) -> Path:
     """Play the story again, and put what pinpad and bank remember into a state directory."""
-    text = next(text for origin, text in read_scenarios() if origin == LOST)
+    text = next(text for origin, text in read_scenarios() if origin == played)
     library = FileLibrary()
-    (case,) = load_cases(text, origin=LOST, library=library)
+    (case,) = load_cases(text, origin=played, library=library)
     stage = build_stage(case.scenario, library, seed=case.scenario.seed, traced=False)
     assert Player(case.scenario, stage, seed=case.scenario.seed).play().passed
     state.mkdir()

@@ -22,7 +22,6 @@ from smartsale_emu.control.served_pinpad import ServedPinpad
 from smartsale_emu.control.settings import setting_of, the_library
 from smartsale_emu.control.story_teller import StoryTeller
 from smartsale_emu.control.web import add_page
-from smartsale_emu.payment.chip_shelf import ChipShelf, CounterBook
 from smartsale_emu.runtime.live_stage import Outfit, live_stage
 from smartsale_emu.runtime.ports import TcpAddress
 from smartsale_emu.terminal.memory import parse_memory
@@ -111,8 +110,7 @@ def served(token: str = "", scheme: str = "kph") -> Iterator[Served]:
         keeps=10_000,
         outfit=Outfit(),
     )
-    shelf = ChipShelf(library.keys(), CounterBook())
-    pinpad = ServedPinpad(stage, the_hub(), log, shelf=shelf, epoch=EPOCH, vet=vet, ports=ports)
+    pinpad = ServedPinpad(stage, the_hub(), log, epoch=EPOCH, vet=vet, ports=ports)
     service = Service(pinpad, SETUP, StoryTeller(pinpad, library, SETUP))
     app = create_app(service)
     add_page(app)

@@ -44,6 +44,24 @@ def test_the_customer_presents_his_card_whenever_he_is_asked(
     assert desk.ask("sale 200.00").approved
 
 
+@pytest.mark.parametrize(
+    ("way", "told"), [("insert", "chip"), ("tap", "contactless"), ("swipe", "magstripe")]
+)
+def test_how_a_card_is_read(desk: VirtualPinpad, way: str, told: str) -> None:
+    begin(desk)
+    getattr(desk, way)("mir-chip")
+    assert f"card mir-chip, {told}" in desk.story()
+
+
+def test_a_bank_that_takes_its_time() -> None:
+    quick, slow = (VirtualPinpad(card="mir-contactless", bank_delay=delay) for delay in ("0ms", "5s"))
+    for desk in (quick, slow):
+        assert desk.ask("sale 100.00").approved
+    assert slow.clock.now - quick.clock.now >= timedelta(seconds=4)
+    with pytest.raises(SetupError, match=r"bank\.delay: must be a time such as"):
+        VirtualPinpad(bank_delay="soon")
+
+
 def test_a_customer_who_takes_his_time(desk: VirtualPinpad) -> None:
     begin(desk)
     assert (desk.asks, desk.state) == ("card", "card prompt")
@@ -186,6 +204,33 @@ def test_a_power_cut_that_is_taken_back(desk: VirtualPinpad) -> None:
     desk.clear_faults()
     assert desk.ask("sale 100.00").approved
     assert "the power is cut" not in desk.story()
+
+
+def test_a_memory_that_is_mended_with_all_the_rest() -> None:
+    desk = VirtualPinpad(card="mir-contactless")
+    desk.fault("memory: full")
+    assert desk.ask("sale 100.00").lost
+    desk.clear_faults()
+    assert desk.ask("sale 100.00").approved
+
+
+def test_paper_that_is_loaded_with_all_the_rest() -> None:
+    desk = VirtualPinpad(card="mir-contactless", terminal_profile="unipos-2023-printer")
+    desk.fault("paper: out")
+    assert not desk.ask("sale 100.00").approved
+    assert not desk.printed
+    desk.clear_faults()
+    assert desk.ask("sale 100.00").approved
+    assert desk.printed
+
+
+def test_a_power_cut_leaves_nothing_of_itself_when_it_is_taken_back() -> None:
+    desk = VirtualPinpad(card="mir-contactless")
+    desk.fault("power: cut before CallHost for 1h")
+    desk.clear_faults()
+    desk.fault("memory: full")
+    desk.ask("sale 100.00")
+    assert "the power is cut, for 1 s" in desk.story()
 
 
 @pytest.mark.parametrize("phrase", ["line: drop 9th final", "line:drop  every 9th final"])

@@ -14,6 +14,7 @@ import pytest
 from smartsale_emu.control import Pinpad, UnexpectedError
 from smartsale_emu.control.hub import Hub, the_hub
 from smartsale_emu.errors import SetupError, StateError
+from smartsale_emu.runtime.live_world import LiveWorld
 from smartsale_emu.sa.framing import encode_frame
 from smartsale_emu.sa.tlv import Message
 
@@ -132,6 +133,53 @@ def test_a_memory_that_is_full(pinpad: Pinpad, line: Line) -> None:
     assert (pinpad.state, pinpad.bank.asked) == ("idle", 0)
 
 
+def test_a_pinpad_that_has_never_begun_is_not_switched_on_by_mending() -> None:
+    pinpad = Pinpad(TCP)
+    pinpad.clear_faults()
+    assert not pinpad.rests(within="0s")
+
+
+def test_the_memory_of_a_new_pinpad(pinpad: Pinpad) -> None:
+    new = pinpad.snapshot()
+    assert new
+    pinpad.restore(new)
+    assert pinpad.snapshot() == new
+    with pytest.raises(StateError, match="the memory to restore: is not a pinpad's memory"):
+        pinpad.restore("")
+
+
+def test_a_memory_whose_last_line_has_no_end(pinpad: Pinpad, line: Line) -> None:
+    """What is written behind it begins a line of its own."""
+    line.ask()
+    pinpad.expect_sale()
+    pinpad.restore(pinpad.snapshot()[:-1])
+    pinpad.restart()
+    assert pinpad.rests()
+
+
+def test_who_restarts_while_a_memory_is_restored(
+    pinpad: Pinpad, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = pinpad.snapshot()
+    line.ask()
+    pinpad.expect_sale()
+    restarting = threading.Thread(target=pinpad.restart)
+    power_off = LiveWorld.power_off
+
+    def slowly(world: LiveWorld) -> None:
+        power_off(world)
+        if threading.current_thread() is not restarting:
+            restarting.start()
+            restarting.join(0.3)
+
+    monkeypatch.setattr(LiveWorld, "power_off", slowly)
+    pinpad.restore(new)
+    restarting.join(30)
+    monkeypatch.undo()
+    assert pinpad.rests()
+    assert not pinpad.journal
+
+
 def test_a_memory_of_former_times(pinpad: Pinpad, line: Line) -> None:
     before = pinpad.snapshot()
     line.ask()
@@ -195,8 +243,13 @@ def test_many_threads_look_on(pinpad: Pinpad, line: Line) -> None:
 
     def look() -> None:
         try:
+            before = 0
             while not stop.is_set():
-                assert len(pinpad.exchanges) <= 5
+                seen = pinpad.exchanges
+                assert [one.amount for one in seen] == list(range(1, len(seen) + 1))
+                assert all(one.approved for one in seen[:-1])
+                assert len(seen) >= before
+                before = len(seen)
                 pinpad.story()
         except Exception as error:
             failures.append(error)

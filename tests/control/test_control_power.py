@@ -1,7 +1,10 @@
 """The power of a pinpad that is served: put by a story and by the API at once, with its port taken."""
 
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -308,3 +311,51 @@ def test_what_is_delayed_on_the_line_does_not_reach_the_next_connection(api: Ser
         assert first.recv(1) == b"\x06"
     with socket.create_connection((host, int(port)), timeout=0.6) as second, pytest.raises(TimeoutError):
         second.recv(1)
+
+
+def test_a_clock_that_two_put_to_one_moment_gets_there_once(api: Served) -> None:
+    moment = api.get("/clock").json()["ms"] + 3_600_000
+    threads = [threading.Thread(target=api.put, args=("/clock", {"ms": moment})) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert api.get("/clock").json()["ms"] < moment + 1_800_000
+
+
+def test_a_scenario_that_does_not_stop_is_not_told_to_have_stopped(
+    api: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(api, SPOILS)
+    telling = api.service.stories._telling
+    asked_to_stop, telling.stop = telling.stop, threading.Event()  # it looks at the other one
+    monkeypatch.setattr("smartsale_emu.control.story_teller._STOPS_WITHIN", 0.1)
+    assert api.delete("/scenario").status_code == 409
+    assert api.put("/scenario", {"yaml": SPOILS}).status_code == 409
+    assert api.get("/scenario").json()["playing"] is True
+    asked_to_stop.set()
+    assert wait_for_end(api)["problem"] == "it was stopped"
+
+
+def test_a_bank_behind_the_register_gives_its_port_back_although_nobody_has_used_it() -> None:
+    pinpad = Pinpad("tcp:127.0.0.1:0", scheme="pkh")
+    bank = pinpad._live._bank
+    pinpad.close()
+    assert bank._bound is None
+    with pinpad:
+        socket.create_connection(bank._address, timeout=5).close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no process")
+def test_a_process_that_was_forked_has_pinpads_of_its_own() -> None:
+    script = (
+        "import os; from smartsale_emu.control import Pinpad\n"
+        "make = lambda: Pinpad('tcp:127.0.0.1:0').start().close()\n"
+        "make(); child = os.fork()\n"
+        "make()\n"
+        "os._exit(0) if child == 0 else print(os.waitpid(child, 0)[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=DEADLINE
+    )
+    assert done.stdout.strip() == "0"

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from smartsale_emu.control import UnexpectedError, VirtualPinpad
-from smartsale_emu.control.exchanges import minor_units
+from smartsale_emu.control import UnexpectedError, VirtualPinpad, virtual_pinpad
 from smartsale_emu.register.habits import FinalHabit
 from smartsale_emu.sa.framing import encode_frame
 from smartsale_emu.sa.tlv import Message
+from smartsale_emu.units import Millis
 
 
 def asks(**fields: str) -> bytes:
@@ -181,6 +181,28 @@ def test_an_exchange_that_goes_on(
     )
 
 
+def test_our_own_register_whose_exchange_goes_on(
+    desk: VirtualPinpad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(virtual_pinpad, "LONGEST", Millis(2500))
+    desk.remove()
+    assert problem(lambda: desk.ask("sale 100.00")).startswith(
+        "after 2.5 s sale 100.00: not answered yet is under way: it waits for a card that nobody presents"
+    )
+
+
+def test_a_return(desk: VirtualPinpad) -> None:
+    sale = desk.ask("sale 100.00")
+    desk.expect_sale("100.00")
+    desk.ask("settlement")
+    assert desk.expect_settlement().approved
+    desk.ask(f"return 40.00 rrn={sale.rrn} code={sale.code}")
+    assert desk.expect_return("40.00").approved
+    assert desk.bank.net == 6000
+    desk.ask("sale 1.00")
+    assert "the register asked for sale 1.00" in problem(desk.expect_return)
+
+
 def test_a_double_charge(desk: VirtualPinpad) -> None:
     desk.ask("sale 100.00")
     desk.ask("sale 100.00")
@@ -331,12 +353,6 @@ def test_a_screen(desk: VirtualPinpad) -> None:
     assert "was expected to say 'ОДОБРЕНО' within 1s; it says 'ДОБРО" in problem(
         lambda: desk.expect_screen("ОДОБРЕНО", within="1s")
     )
-
-
-@pytest.mark.parametrize(("amount", "error"), [(100, TypeError), (1.5, TypeError), ("1.005", ValueError)])
-def test_what_is_no_amount(desk: VirtualPinpad, amount: object, error: type[Exception]) -> None:
-    with pytest.raises(error, match="amount"):
-        minor_units(amount)  # type: ignore[arg-type]
 
 
 def test_what_is_no_amount_is_told_before_anything_is_waited_for(desk: VirtualPinpad) -> None:

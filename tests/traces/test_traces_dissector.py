@@ -40,13 +40,21 @@ def test_every_operation_has_its_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "values"),
-    [("STATUSES", Status), ("COMMANDS", CommandMode), ("RESULTS", CommandResult), ("RECORDS", ReceiptTag)],
+    ("name", "values", "rows"),
+    [
+        ("STATUSES", Status, ['[1] = "done"', '[34] = "no connection"', '[-1] = "no value"']),
+        ("COMMANDS", CommandMode, ['[16] = "host connection"', '[22] = "receipt copy"']),
+        ("RESULTS", CommandResult, ['[0] = "ok"', '[3] = "no operator window"']),
+        ("RECORDS", ReceiptTag, ['[223] = "slip"', '[218] = "cashier copy"', '[79] = "aid"']),
+    ],
     ids=["39", "65", "67", "90"],
 )
-def test_every_number_has_its_words(name: str, values: type[Status]) -> None:
-    for one in values:
-        assert f'  [{int(one)}] = "{one.name.lower().replace("_", " ")}",' in table(name)
+def test_every_number_has_its_words(name: str, values: type[Status], rows: list[str]) -> None:
+    made = table(name)
+    assert [int(number) for number in re.findall(r"^  \[(-?\d+)\]", made, re.MULTILINE)] == [
+        *map(int, values)
+    ]
+    assert [row for row in rows if f"  {row},\n" not in made] == []
 
 
 def test_every_connector_error_is_there() -> None:
