@@ -66,7 +66,7 @@ class Hands:
         self._stage, self._world, self._stops = stage, stage.world, stops
         self._register_side, self._told = register, told
         self._card: Card | None = None
-        self._tapped = False
+        self._tapped = self._waits_for_room = False
 
     def do(self, command: Command, allows: Callable[[], bool] = always) -> None:
         """Do it. ``allows``: asked each time whether a fault may happen.
@@ -110,7 +110,7 @@ class Hands:
                 self.guard(lambda: self._world.tell(PaperChanged(loaded)))
             case FillDisk(full):
                 self._world.disk_full = full
-                if self._world.off and not full:
+                if self._waits_for_room and not full:
                     self._start()
             case CutPower():
                 self._cut(command)
@@ -174,10 +174,12 @@ class Hands:
 
     def _start(self) -> None:
         """Start the pinpad; one that cannot write at once stays dead until its memory is free."""
+        self._waits_for_room = False
         try:
             self._world.power_on()
         except PowerCutError:
             self._world.power_off()
+            self._waits_for_room = True
 
     def _failed(self) -> None:
         """The power has failed where the story wanted it, or the pinpad has stopped by itself."""

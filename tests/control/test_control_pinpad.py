@@ -370,3 +370,11 @@ def test_a_coroutine_does_not_wait_for_the_end_of_a_power_cut() -> None:
             return not dark and await pinpad.arests()
 
     assert asyncio.run(test())
+
+
+def test_memory_that_is_free_switches_nothing_on() -> None:
+    pinpad = Pinpad().start()
+    pinpad.close()
+    pinpad.fault("memory: full")
+    pinpad.fault("memory: free")
+    assert not Path(pinpad.port).exists()
